@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/metrics.html.md"""
 __all__ = ['MetricError', 'Ranks', 'retrieval_ranks', 'retrieval_hits', 'retrieval_metrics', 'chance_levels', 'blind_levels',
            'Interval', 'bootstrap', 'bootstrap_ci', 'retrieval_report_ci', 'roc_auc', 'average_precision', 'macro_auc']
 
-# %% ../nbs/10_metrics.ipynb #4b68ccde
+# %% ../nbs/10_metrics.ipynb #911e2ee7
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,10 +18,10 @@ import torch
 
 from .core import ECGClipError
 
-# %% ../nbs/10_metrics.ipynb #01ca88cb
+# %% ../nbs/10_metrics.ipynb #055b257d
 class MetricError(ECGClipError): "Embeddings, groups or labels that cannot be scored."
 
-# %% ../nbs/10_metrics.ipynb #237f8e08
+# %% ../nbs/10_metrics.ipynb #10c67660
 @dataclass
 class Ranks:
     "The ranks of N queries, 1 being the best."
@@ -49,7 +49,7 @@ def _harmonic(n):
     table = np.concatenate([[0.], np.cumsum(1/np.arange(1, np.max(n, initial=1)+1))])
     return table[n]
 
-# %% ../nbs/10_metrics.ipynb #6dd2b280
+# %% ../nbs/10_metrics.ipynb #eb22afda
 def _finite(x, name):
     "`x` as float64, or `MetricError` naming the first row with a value that is not finite."
     x = torch.as_tensor(x).detach()
@@ -67,7 +67,7 @@ def _ids(ids, n, name):
     if ids.shape != (n,): raise MetricError(name, f'expected one id for each of {n} records, found shape {ids.shape}')
     return np.unique(ids, return_inverse=True)[1].reshape(-1)
 
-# %% ../nbs/10_metrics.ipynb #79691d62
+# %% ../nbs/10_metrics.ipynb #dbed5aa0
 _TOL = 1e-6  # relative to the largest possible score
 
 def _count_others(
@@ -86,7 +86,7 @@ def _count_others(
             n_i2t += (scores >= i2t[None]).sum(0)
     return counts
 
-# %% ../nbs/10_metrics.ipynb #79b44c8d
+# %% ../nbs/10_metrics.ipynb #07b34462
 def _members(ids):
     "Index arrays of the ids that occur more than once."
     order, counts = np.argsort(ids, kind='stable'), np.bincount(ids)
@@ -112,7 +112,7 @@ def _places_in_text(text, ecg, own, text_ids, tol, chunk):
             above[s], ties[s] = (scores > mine+tol).sum(1), ((scores-mine).abs() <= tol).sum(1)
     return above, ties
 
-# %% ../nbs/10_metrics.ipynb #bc79e010
+# %% ../nbs/10_metrics.ipynb #c1016a46
 def retrieval_ranks(
     ecg_emb,       # (N,D) ECG embeddings, unit length
     text_emb,      # (N,D) report embeddings, unit length, in the same order
@@ -140,7 +140,7 @@ def _ranks(ecg, text, groups, text_ids, chunk):
     return dict(text_to_image=Ranks(*[o.cpu().numpy() for o in (strict_t2i+above+1, ties, group_t2i+1)]),
                 image_to_text=Ranks((strict_i2t+1).cpu().numpy(), same, (group_i2t+1).cpu().numpy()))
 
-# %% ../nbs/10_metrics.ipynb #1ddf211c
+# %% ../nbs/10_metrics.ipynb #2ea0855b
 _DIRECTIONS = ('text_to_image', 'image_to_text')
 _KS = (1, 5, 10)
 
@@ -179,7 +179,7 @@ def retrieval_metrics(
         res[f'{d}_median_rank_group'] = float(np.median(ranks[d].group))
     return (res, hits) if return_hits else res
 
-# %% ../nbs/10_metrics.ipynb #850f3382
+# %% ../nbs/10_metrics.ipynb #0d3c1c82
 def _miss(n, sizes, k):
     "(G,) probability that none of `sizes` group members is among the first `k` of `n`."
     i = np.arange(min(k, n))
@@ -201,7 +201,7 @@ def _chance(groups):
             'mrr': float((1/rank).mean()), 'mrr_group': float((dist/rank).sum()),
             'median_rank': (n+1)/2, 'median_rank_group': float(1 + (np.cumsum(dist) < 0.5-1e-12).sum())}
 
-# %% ../nbs/10_metrics.ipynb #ec9549da
+# %% ../nbs/10_metrics.ipynb #d732741e
 def chance_levels(
     groups  # (N,) ids of equal reports
 )->dict:    # metric -> its level; the keys of `retrieval_metrics`, and `largest_group`, `ignore_ecg`
@@ -225,7 +225,7 @@ def blind_levels(
     for k in _KS: res[f'image_to_text_top{k}_group'] = float(sizes[:k].sum()/sizes.sum())
     return _with_mean(res)
 
-# %% ../nbs/10_metrics.ipynb #98bde2d9
+# %% ../nbs/10_metrics.ipynb #dc6997d2
 class Interval(NamedTuple):
     "A figure with its percentile interval."
     value: float
@@ -268,7 +268,7 @@ def bootstrap_ci(
     if v.ndim != 1 or not np.isfinite(v).all(): raise MetricError('values', f'expected N finite values, found shape {v.shape}')
     return Interval(v.mean(), *bootstrap(lambda w: w@v/w.sum(1), len(v), patients, n=n, seed=seed, level=level))
 
-# %% ../nbs/10_metrics.ipynb #42c40389
+# %% ../nbs/10_metrics.ipynb #e3f379db
 def retrieval_report_ci(
     ecg_emb,        # (N,D) ECG embeddings, unit length
     text_emb,       # (N,D) report embeddings, unit length, in the same order
@@ -286,7 +286,7 @@ def retrieval_report_ci(
     rows = {k: (v, *ci.get(k, (np.nan, np.nan)), chance[k], blind.get(k, np.nan)) for k, v in metrics.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['value', 'low', 'high', 'chance', 'blind'])
 
-# %% ../nbs/10_metrics.ipynb #fa6ddada
+# %% ../nbs/10_metrics.ipynb #5be6f508
 def _sorted_counts(y, score, weights):
     "Positives and negatives at each distinct score, from the lowest: two (b,S) arrays."
     order = np.argsort(score, kind='stable')
@@ -306,7 +306,7 @@ def _average_precision(y, score, weights):
         precision = np.where(tp+fp > 0, tp/(tp+fp), 0.)
         return (pos*precision).sum(1)/pos.sum(1)
 
-# %% ../nbs/10_metrics.ipynb #495abaeb
+# %% ../nbs/10_metrics.ipynb #ed643357
 def _labels(y, score):
     "Checked copies of 0/1 labels and finite scores."
     y, score = np.asarray(y, dtype=float), np.asarray(score, dtype=float)
@@ -334,7 +334,7 @@ def average_precision(
     "Precision averaged over recall, without interpolation. Raises `MetricError` if a class is missing."
     return _binary(_average_precision, y, score)
 
-# %% ../nbs/10_metrics.ipynb #dc84439c
+# %% ../nbs/10_metrics.ipynb #783234aa
 _BINARY = {'roc_auc': _roc_auc, 'average_precision': _average_precision}
 
 def _macro(f, y, score, weights):

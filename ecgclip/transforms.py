@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/transforms.html.md"""
 __all__ = ['MODALITIES', 'BACKENDS', 'PRESETS', 'segment_ecg', 'gramian_angular_field', 'recurrence_plot',
            'markov_transition_field', 'ECGToImages', 'Augment']
 
-# %% ../nbs/04_transforms.ipynb #166314d2
+# %% ../nbs/04_transforms.ipynb #90cc06ac
 import math, sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -21,9 +21,9 @@ from einops import rearrange, reduce
 from fastcore.basics import patch, store_attr
 from torch import nn
 
-from .core import FS, N_LEADS, N_SAMPLES, TransformError
+from .core import FS, N_LEADS, N_SAMPLES, TransformError, _twelve_from_eight
 
-# %% ../nbs/04_transforms.ipynb #ec4dc4a8
+# %% ../nbs/04_transforms.ipynb #39fce2c5
 def segment_ecg(
     ecg,           # `(..., leads, samples)`
     segment=100,   # points in a segment
@@ -35,7 +35,7 @@ def segment_ecg(
     if n < segment: raise TransformError('ecg', f'{n} samples are fewer than one segment of {segment}', 'Choose a shorter segment or pad the record.')
     return rearrange(ecg.unfold(-1, segment, stride), '... l t s -> ... t l s')
 
-# %% ../nbs/04_transforms.ipynb #ec6587f0
+# %% ../nbs/04_transforms.ipynb #96951b62
 _EPS = 10*2.**-52  # a range below this is constant, in mV far below any converter's step; the same rule as scikit-learn's, so as pyts'
 
 def _unit(x, lo, hi):
@@ -55,7 +55,7 @@ def _polar(x, sample_range, value_range):
     cos = torch.where(u < .5, a + (b - a)*u, b - (b - a)*v)
     return cos, (((1 - b) + (b - a)*v)*((1 + a) + (b - a)*u)).clamp(min=0).sqrt()
 
-# %% ../nbs/04_transforms.ipynb #101a6634
+# %% ../nbs/04_transforms.ipynb #c0daa0d9
 def _pair(f, a, b, out=None):
     "`f(a_i, b_j)` for all pairs of points: `(..., n)` -> `(..., n, n)`."
     return f(a[..., :, None], b[..., None, :], out=out)
@@ -96,7 +96,7 @@ def gramian_angular_field(
     _increasing('value_range', value_range)
     return _gramian(*_polar(_full(x), sample_range, value_range), method).to(x.dtype)
 
-# %% ../nbs/04_transforms.ipynb #b6209382
+# %% ../nbs/04_transforms.ipynb #e5af66a2
 @lru_cache(None)
 def _rank(
     n,       # how many values
@@ -129,7 +129,7 @@ def _distance_percentile(s, percent):
     b, a = top.topk(2).values.split(1, -1)
     return _lerp(a, b, t)
 
-# %% ../nbs/04_transforms.ipynb #77f93782
+# %% ../nbs/04_transforms.ipynb #c51800a1
 def _threshold(s, threshold, percentage):
     "The threshold of each segment of sorted points, `(..., 1)`, a number, or nothing."
     if threshold == 'point': return _distance_percentile(s, percentage)
@@ -158,7 +158,7 @@ def recurrence_plot(
     y = _full(x) if threshold is None else _exact(_full(x))
     return _recurrence(y, _threshold(y.sort(-1).values, threshold, percentage)).to(x.dtype)
 
-# %% ../nbs/04_transforms.ipynb #1420cb28
+# %% ../nbs/04_transforms.ipynb #fbc43a92
 def _quantile_edges(s, n_bins):
     "Inner quantiles of sorted points, `(..., n)` -> `(..., n_bins-1)`; of edges closer than 1e-8 the highest counts, as in pyts."
     ranks = [_rank(s.shape[-1], 100/n_bins*k) for k in range(1, n_bins)]
@@ -184,7 +184,7 @@ def _transitions(bins, n_bins, dtype):
     count = count.view(*bins.shape[:-1], n_bins, n_bins)
     return count/count.sum(-1, keepdim=True).clamp(min=1)
 
-# %% ../nbs/04_transforms.ipynb #79eb5657
+# %% ../nbs/04_transforms.ipynb #1f46f59d
 def _field(bins, share):
     "`share[bins_i, bins_j]`: `(..., n)` and `(..., k, k)` -> `(..., n, n)`."
     *lead, n = bins.shape
@@ -213,7 +213,7 @@ def markov_transition_field(
     else: bin_edges = torch.as_tensor(bin_edges, dtype=y.dtype, device=y.device)
     return _markov(y, bin_edges.expand(*y.shape[:-1], -1), x.dtype)
 
-# %% ../nbs/04_transforms.ipynb #2985d3af
+# %% ../nbs/04_transforms.ipynb #54ba7cf7
 MODALITIES = ('GAF', 'RP', 'MTF')
 
 def _pair_range(r): return None if r is None else tuple(map(float, r))
@@ -246,7 +246,7 @@ class ECGToImages(nn.Module):
         self._check()
         self._memory = _Memory()
 
-# %% ../nbs/04_transforms.ipynb #0c3db91a
+# %% ../nbs/04_transforms.ipynb #d89ecbbd
 BACKENDS = ('auto', 'torch', 'numba', 'pyts')
 
 @patch
@@ -271,7 +271,7 @@ def _check_signal(ecg):
     hint = 'Add a batch dimension: ecg[None].' if ecg.ndim == 2 and ecg.shape[0] == N_LEADS else 'Give (batch, 12, samples) in mV.'
     raise TransformError('ecg', f'shape {tuple(ecg.shape)} is not (batch, {N_LEADS}, samples)', hint)
 
-# %% ../nbs/04_transforms.ipynb #6f255ee7
+# %% ../nbs/04_transforms.ipynb #b8414827
 @patch
 def _edges(self:ECGToImages, s): return _EDGES[self.strategy](s, self.n_bins)
 
@@ -301,7 +301,7 @@ def _torch_images(self, x, out):
         self._fill_torch(frames[i:i+n], None if edges is None else edges[i:i+n], o)
         if out.dtype != x.dtype: images[i:i+n] = o
 
-# %% ../nbs/04_transforms.ipynb #3c35c7bc
+# %% ../nbs/04_transforms.ipynb #2fe6f245
 @patch
 def n_frames(self:ECGToImages, n_samples=N_SAMPLES)->int:
     "How many frames `T` a signal of `n_samples` gives."
@@ -314,7 +314,7 @@ def points(self:ECGToImages, ecg):
     x = segment_ecg(_full(ecg), self.segment, self.stride)
     return reduce(x, 'b t l (n g) -> b t l n', 'mean', g=self.segment//self.image_size).contiguous()
 
-# %% ../nbs/04_transforms.ipynb #aa15b376
+# %% ../nbs/04_transforms.ipynb #42a38547
 def _percentile_loop(s, lo, hi, t, out):
     "The `lo`-th and `hi`-th smallest distance between sorted points `(N,n)`, interpolated by `t` as in `_lerp`, into `(N,)`."
     n, low = s.shape[1], lo if lo >= 0 else hi
@@ -341,7 +341,7 @@ def _percentile_loop(s, lo, hi, t, out):
         x, y = 0. if lo < 0 else near[lo-below], near[hi-below]
         out[m] = x + (y - x)*t if t < .5 else y - (y - x)*(1 - t)
 
-# %% ../nbs/04_transforms.ipynb #7a2918bc
+# %% ../nbs/04_transforms.ipynb #911db624
 def _gramian_loop(cos, sin, summation, out):
     "`_gramian` of `(N,n)` into `out[:,0]` of `(N,3,n,n)`."
     for m in range(len(cos)):
@@ -383,7 +383,7 @@ def _jit(f):
     from numba import njit
     return njit(nogil=True, cache=True)(f)
 
-# %% ../nbs/04_transforms.ipynb #02089be9
+# %% ../nbs/04_transforms.ipynb #cd368bc2
 class _Memory:
     """Memory for images on the CPU, taken again as soon as no tensor refers to it: fresh memory costs the operating system more
     time than the images take. Copies and pickles of the layer start without."""
@@ -428,7 +428,7 @@ def _numba_images(self, x, out):
     edges = self._edges(s) if edges is None else edges.flatten(0, 1)
     _in_threads(_markov_loop, y.numpy(), edges.contiguous().numpy(), images)
 
-# %% ../nbs/04_transforms.ipynb #e79b2a2d
+# %% ../nbs/04_transforms.ipynb #90161737
 def _pyts_images(self, x, out):
     "As `_torch_images`, by pyts; it has no bins over a record."
     import warnings
@@ -445,7 +445,7 @@ def _pyts_images(self, x, out):
     if self.threshold is None: fields[1][:] /= self.distance_scale
     for m, f in enumerate(fields): out.view(-1, 3, *out.shape[-2:])[:, m] = torch.from_numpy(f).to(out)
 
-# %% ../nbs/04_transforms.ipynb #eea51f2e
+# %% ../nbs/04_transforms.ipynb #b9e81f78
 _BACKENDS = dict(torch=_torch_images, numba=_numba_images, pyts=_pyts_images)
 
 @patch
@@ -467,7 +467,7 @@ def forward(self:ECGToImages,
     _BACKENDS[self._backend(x, dtype)](self, x, out)
     return out
 
-# %% ../nbs/04_transforms.ipynb #792a7db1
+# %% ../nbs/04_transforms.ipynb #c7f649e3
 PRESETS = dict(published={}, millivolt=dict(method='summation', value_range=(-2., 2.), threshold=None, distance_scale=2., bins_over='record'))
 _SETTINGS = ('segment', 'stride', 'image_size', 'method', 'sample_range', 'value_range', 'threshold', 'percentage', 'distance_scale', 'n_bins', 'strategy', 'bins_over', 'dtype')
 
@@ -502,14 +502,7 @@ def extra_repr(self:ECGToImages):
     usual = ECGToImages().to_dict()
     return ', '.join(f'{k}={v!r}' for k, v in self.to_dict().items() if v != usual[k])
 
-# %% ../nbs/04_transforms.ipynb #e58e2884
-def _limb_matrix():
-    "The 12 leads from I, II, V1..V6: III = II - I, aVR = -(I+II)/2, aVL = I - II/2, aVF = II - I/2. `(12,8)`"
-    m = torch.zeros(N_LEADS, 8)
-    m[:6, :2] = torch.tensor([[1, 0], [0, 1], [-1, 1], [-.5, -.5], [1, -.5], [-.5, 1]])
-    m[6:, 2:] = torch.eye(6)
-    return m
-
+# %% ../nbs/04_transforms.ipynb #3ada42dc
 class Augment(nn.Module):
     "Random variation of training signals, `(B,12,samples)` in mV -> the same; nothing in eval mode. Draws from torch's generator of the device."
     def __init__(self,
@@ -536,9 +529,9 @@ class Augment(nn.Module):
         for k, v in self._settings().items():
             hi = 1 if k.startswith('p') or k in ('drop', 'lead_gain') else math.inf
             if not (1 if k == 'gain' else 0) <= v <= hi: raise TransformError(k, f'{v} is out of range', 'Probabilities and shares lie in [0, 1], gain is at least 1, the rest at least 0.')
-        self.register_buffer('limbs', _limb_matrix(), persistent=False)
+        self.register_buffer('leads', torch.from_numpy(_twelve_from_eight()).float(), persistent=False)  # (12,8)
 
-# %% ../nbs/04_transforms.ipynb #2cd13ed5
+# %% ../nbs/04_transforms.ipynb #9262fb23
 _AUGMENT = ('p', 'p_shift', 'shift', 'p_gain', 'gain', 'p_lead_gain', 'lead_gain', 'p_noise', 'noise', 'p_wander', 'wander', 'p_hum', 'hum', 'hum_hz', 'p_drop', 'drop')
 
 @patch
@@ -565,7 +558,7 @@ def _shift(self:Augment, x, on):
     at = (torch.arange(x.shape[-1], device=x.device) + d).clamp(0, x.shape[-1] - 1)
     return x.gather(-1, at.expand(x.shape))
 
-# %% ../nbs/04_transforms.ipynb #61fdfe8c
+# %% ../nbs/04_transforms.ipynb #772783ba
 @patch
 def _waves(self:Augment, x, on):
     "Baseline wander and hum in mV, `(B,12,samples)`."
@@ -574,13 +567,13 @@ def _waves(self:Augment, x, on):
     waves = torch.sin(2*math.pi*(hz*torch.arange(n, device=x.device)/FS + torch.rand_like(hz)))
     size = torch.cat([self.wander/3*self._chosen(x, on, self.p_wander).expand(-1, -1, 3), self.hum*self._chosen(x, on, self.p_hum)], -1)
     size = size*torch.rand(B, 1, 4, device=x.device)*(.5 + .5*torch.rand(B, 8, 4, device=x.device))  # (B,8,4)
-    return self.limbs@size@waves
+    return self.leads@size@waves
 
 @patch
 def _noise(self:Augment, x, on):
     "Noise of the electrodes in mV, `(B,12,samples)`."
     size = self.noise*torch.rand_like(x[:, :1, :1])*self._chosen(x, on, self.p_noise)
-    return self.limbs@(torch.randn_like(x[:, :8])*size)
+    return self.leads@(torch.randn_like(x[:, :8])*size)
 
 @patch
 def _keep(self:Augment, x, on):
@@ -588,7 +581,7 @@ def _keep(self:Augment, x, on):
     r = torch.rand_like(x[..., :1])
     return ~((r < self.drop) & (r < r.amax(1, keepdim=True)) & (self._chosen(x, on, self.p_drop) > 0))
 
-# %% ../nbs/04_transforms.ipynb #1c5617a9
+# %% ../nbs/04_transforms.ipynb #c17a89ff
 @patch
 @torch.no_grad()
 def forward(self:Augment,
