@@ -10,7 +10,7 @@ __all__ = ['LEADS', 'FS', 'SECONDS', 'N_LEADS', 'N_SAMPLES', 'MM_PER_S', 'MM_PER
            'standard_lead', 'Config', 'check_config', 'replace_folder', 'restore_folder', 'new_folder', 'data_root',
            'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet', 'ecg_sheet', 'plot_ecg']
 
-# %% ../nbs/00_core.ipynb #dec624c1
+# %% ../nbs/00_core.ipynb #ed5a2f4a
 import difflib, functools, json, os, re, shutil, types, unicodedata
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Literal, Optional, Union, get_args, get_origin
 import numpy as np
 from fastcore.basics import patch
 
-# %% ../nbs/00_core.ipynb #1e4011df
+# %% ../nbs/00_core.ipynb #f2396670
 LEADS = ('I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 FS = 500           # samples a second
 SECONDS = 10       # length of a record
 N_LEADS = len(LEADS)
 N_SAMPLES = FS*SECONDS
 
-# %% ../nbs/00_core.ipynb #7c794c82
+# %% ../nbs/00_core.ipynb #38b5ab6c
 class ECGClipError(Exception):
     "The base of every error that this package raises on bad input."
     def __init__(self,
@@ -40,6 +40,7 @@ class ECGClipError(Exception):
     ):
         self.where, self.reason, self.hint = str(where), reason.rstrip('.'), hint
         super().__init__(f'{self.where}: {self.reason}.' + (f' {hint}' if hint else ''))
+    def __str__(self): return f'{self.where}: {self.reason}.' + (f' {self.hint}' if self.hint else '')  # fastai rewrites `args`
     def __reduce__(self): return type(self), (self.where, self.reason, self.hint)
 
 class ECGReadError(ECGClipError):    "An ECG file that cannot be read, or should not be trusted."
@@ -50,7 +51,7 @@ class TransformError(ECGClipError):  "A signal that does not fit the image conve
 class TextModelError(ECGClipError):  "A text model that cannot be reached or does not fit the reports."
 class CheckpointError(ECGClipError): "A checkpoint folder that is incomplete, damaged or of another version."
 
-# %% ../nbs/00_core.ipynb #4ba7cbee
+# %% ../nbs/00_core.ipynb #e5a15e81
 _LEAD_ALIASES = {l.lower(): l for l in LEADS} | {'mli':'I', 'mlii':'II', 'mliii':'III', 'd1':'I', 'd2':'II', 'd3':'III',
     'di':'I', 'dii':'II', 'diii':'III', '1':'I', '2':'II', '3':'III', 'c1':'V1', 'c2':'V2', 'c3':'V3', 'c4':'V4', 'c5':'V5', 'c6':'V6'}
 
@@ -64,7 +65,7 @@ def standard_lead(
     if key in _LEAD_ALIASES: return _LEAD_ALIASES[key]
     raise ECGReadError(where, f'unknown lead name {name!r}', f'Known leads are {" ".join(LEADS)}; rename it in the file.')
 
-# %% ../nbs/00_core.ipynb #94946535
+# %% ../nbs/00_core.ipynb #2f79aa8c
 def _opt(default, help): return field(default=default, metadata=dict(help=help))
 def _args(help): return field(default_factory=dict, metadata=dict(help=help))
 
@@ -113,7 +114,7 @@ class Config:
 
     def __post_init__(self): check_config(self)
 
-# %% ../nbs/00_core.ipynb #31841ddb
+# %% ../nbs/00_core.ipynb #8c6f5099
 def _fits(v, t):
     "Whether value `v` fits the annotation `t`."
     origin, args = get_origin(t), get_args(t)
@@ -142,7 +143,7 @@ def check_config(cfg):
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
 
-# %% ../nbs/00_core.ipynb #74fdbfe8
+# %% ../nbs/00_core.ipynb #3bead2a0
 def _known(keys, where='config'):
     "Raise `ConfigError` if one of `keys` is no setting, naming the nearest one."
     names = [f.name for f in fields(Config)]
@@ -189,7 +190,7 @@ def diff(self:Config,
     a, b = asdict(self), asdict(other or Config())
     return {k: v for k, v in a.items() if v != b[k]}
 
-# %% ../nbs/00_core.ipynb #42c85520
+# %% ../nbs/00_core.ipynb #6846ac30
 @patch(cls_method=True)
 def published(cls:Config, **kwargs):
     "The published pipeline: every setting at its default."
@@ -207,7 +208,7 @@ def recommended(cls:Config, **kwargs):
     return cls(image_preset='millivolt', text_encoder='hfl/chinese-roberta-wwm-ext', augment=True, batch_size=64,
                lr_rate=5e-4, epochs=50, cycles=1).replace(**kwargs)
 
-# %% ../nbs/00_core.ipynb #e02b15a1
+# %% ../nbs/00_core.ipynb #a8b52fd6
 def replace_folder(
     new,  # folder that is complete
     old   # name it shall have; a folder of that name is removed
@@ -242,12 +243,12 @@ def new_folder(
         replace_folder(tmp, dest)
     finally: shutil.rmtree(tmp, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #76d065e5
+# %% ../nbs/00_core.ipynb #a100ed6a
 def data_root(config=None)->Path:
     "The folder where data and models lie: the setting, else `$ECGCLIP_DATA`, else `../../datasets`."
     return Path((config and config.data_root) or os.environ.get('ECGCLIP_DATA') or '../../datasets')
 
-# %% ../nbs/00_core.ipynb #81ecfef2
+# %% ../nbs/00_core.ipynb #b2ff11c8
 # wave: centre after the R peak (s), width before and after the centre (s), then mV in I, II, V1..V6
 _WAVES = np.array([
     [-.165, .022, .022,  .08,  .15,  .05,  .08, .08,  .08,  .08,  .08],  # P
@@ -290,7 +291,7 @@ def example_ecg(
     eight = amplitudes.T @ shapes + noise*(3*wander + rng.standard_normal((8, N_SAMPLES)))
     return (_twelve_from_eight() @ eight).astype(np.float32)
 
-# %% ../nbs/00_core.ipynb #d016e2c6
+# %% ../nbs/00_core.ipynb #f8b4fcce
 _FONT_FAMILY = 'ecgclip CJK'
 _OTHER_FONTS = ('Noto Sans CJK SC', 'Noto Sans SC', 'Source Han Sans SC', 'Source Han Sans CN', 'Microsoft YaHei', 'PingFang SC',
                 'Hiragino Sans GB', 'Heiti SC', 'SimHei', 'WenQuanYi Micro Hei', 'WenQuanYi Zen Hei', 'Noto Sans CJK JP', 'Droid Sans Fallback')
@@ -309,7 +310,7 @@ def chinese_font()->Path:  # of a TrueType file
     if f := _installed_font(): return Path(f.fname)
     raise ECGClipError(_bundled_font(), 'no font with Chinese characters', 'Reinstall ecgclip, or install Noto Sans CJK SC.')
 
-# %% ../nbs/00_core.ipynb #7a117084
+# %% ../nbs/00_core.ipynb #6d44c325
 def _add_font(path):
     "Tell matplotlib of a font, also as its own bold, so that a bold title with Chinese in it is not logged as a failure."
     from matplotlib.font_manager import fontManager
@@ -331,7 +332,7 @@ def use_chinese_font():
     import matplotlib as mpl
     with mpl.rc_context({'font.family': _font_families()}): yield
 
-# %% ../nbs/00_core.ipynb #533e18f0
+# %% ../nbs/00_core.ipynb #e6d82673
 def _columns(s): return sum(2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in s)
 
 def wrap_text(
@@ -347,7 +348,7 @@ def wrap_text(
             lines[-1] += piece
     return '\n'.join(l.rstrip() for l in lines)
 
-# %% ../nbs/00_core.ipynb #2041f2bd
+# %% ../nbs/00_core.ipynb #9cdfec49
 MM_PER_S, MM_PER_MV = 25., 10.
 LAYOUTS = {'3x4': (('I', 'aVR', 'V1', 'V4'), ('II', 'aVL', 'V2', 'V5'), ('III', 'aVF', 'V3', 'V6')),
            '12x1': tuple((l,) for l in LEADS)}
@@ -378,7 +379,7 @@ class Sheet:
     height: float
     panels: tuple
 
-# %% ../nbs/00_core.ipynb #03fa7bea
+# %% ../nbs/00_core.ipynb #dc12e658
 def _signals(ecg, leads, fs):
     "Lead name -> its samples in mV as float64; what is not finite becomes NaN. Raises `ECGReadError`."
     x = np.asarray(ecg.detach().cpu().float() if hasattr(ecg, 'detach') else ecg, dtype=np.float64)
@@ -422,7 +423,7 @@ def ecg_sheet(
         y += up + down
     return Sheet(_LEFT + seconds*MM_PER_S + _RIGHT, y + _TOP, tuple(panels))
 
-# %% ../nbs/00_core.ipynb #6a7e754c
+# %% ../nbs/00_core.ipynb #4e4cb78b
 _MINOR, _MAJOR, _INK, _SPAN, _NOTE, _MARK = '#f6dcdc', '#e6a9a9', '#111111', '#ffcf33', '#9a3324', '#777777'
 
 def _draw_grid(ax, sheet, scale):
@@ -449,7 +450,7 @@ def _rectangle(*args):
     from matplotlib.patches import Rectangle
     return Rectangle(*args, facecolor=_SPAN, alpha=.35, lw=0, zorder=.8, gid='span')
 
-# %% ../nbs/00_core.ipynb #d8c41d2c
+# %% ../nbs/00_core.ipynb #20d858db
 def _label_height(mm, up):
     "How far above 0 mV a lead's name goes, given the trace under it in mm: clear of the trace where there is room."
     low, high = 6., 9.5
@@ -477,7 +478,7 @@ def _off_sheet(sheet, stretches):
     off = lambda p, mv: (abs(p.to_mm(0, mv)[1] - sheet.height/2) > sheet.height/2).any()
     return list(dict.fromkeys(p.lead for p, mv in zip(sheet.panels, stretches) if off(p, mv)))
 
-# %% ../nbs/00_core.ipynb #e9695eb7
+# %% ../nbs/00_core.ipynb #1d88ca5a
 @functools.cache
 def _figure_class():
     from matplotlib.figure import Figure
@@ -547,7 +548,7 @@ def plot_ecg(
     _write_texts(ax, title, _footnote(sheet, stretches, fs, note), scale)
     return ax.figure
 
-# %% ../nbs/00_core.ipynb #b72d987e
+# %% ../nbs/00_core.ipynb #2ec8b654
 if TYPE_CHECKING: from ecgclip.tensor import TensorECG
 
 def __getattr__(name):

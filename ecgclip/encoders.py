@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/encoders.html.md"""
 __all__ = ['IMAGE_SCALE', 'register_encoder', 'list_encoders', 'create_encoder', 'PatchEmbedding', 'LeadEmbedding',
            'FusedAttention', 'TimeSformerEncoder', 'timesformer', 'timesformer_tiny']
 
-# %% ../nbs/06_encoders.ipynb #bf0f253c
+# %% ../nbs/06_encoders.ipynb #5c8bf41e
 import difflib, fnmatch, inspect, warnings
 
 import torch
@@ -21,7 +21,7 @@ from torch import nn
 from .core import N_LEADS, N_SAMPLES, ConfigError, TransformError
 from .transforms import ECGToImages
 
-# %% ../nbs/06_encoders.ipynb #7e30c05c
+# %% ../nbs/06_encoders.ipynb #30503526
 _encoders = {}
 
 def register_encoder(
@@ -50,13 +50,14 @@ def create_encoder(
     known = inspect.signature(_encoders[name]).parameters
     for k in kwargs:
         if k not in known: raise ConfigError('ecg_args', f'{name} has no setting {k!r}', _nearest(k, [o for o in known if o != 'images']))
-    return _encoders[name](images, **kwargs)
+    try: return _encoders[name](images, **kwargs)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as e: raise ConfigError('ecg_args', f'{name} cannot be built from {kwargs} ({e})', 'Correct these settings.') from e
 
 def _nearest(name, known):
     near = difflib.get_close_matches(str(name), known, 1)
     return f'Did you mean {near[0]!r}?' if near else f'Known: {", ".join(known)}.'
 
-# %% ../nbs/06_encoders.ipynb #6fa77f65
+# %% ../nbs/06_encoders.ipynb #335507a9
 class PatchEmbedding(nn.Linear):
     "Cut images `(B,T,C,H,W)` into patches, scale the channels, and map each patch to `dim` features: `(B,T*n,dim)`."
     def __init__(self,
@@ -82,7 +83,7 @@ class PatchEmbedding(nn.Linear):
         patches = rearrange(images, 'b t c (h p) (w q) -> b (t h w) (c p q)', p=self.patch, q=self.patch)
         return F.linear(patches, w, b)
 
-# %% ../nbs/06_encoders.ipynb #b1051791
+# %% ../nbs/06_encoders.ipynb #3ef26bc1
 class LeadEmbedding(PatchEmbedding):
     "As `PatchEmbedding`, but each lead is mapped to `lead_dim` features of its own before the leads are mixed."
     def __init__(self,
@@ -109,7 +110,7 @@ class LeadEmbedding(PatchEmbedding):
         x = torch.baddbmm(b.to(images.dtype), patches, w.to(images.dtype))
         return self.mix(rearrange(x, 'l (b n) d -> b n (l d)', b=len(images)))
 
-# %% ../nbs/06_encoders.ipynb #dc5bc4d8
+# %% ../nbs/06_encoders.ipynb #d42a856b
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', SyntaxWarning)   # the package compares an int with `is`
     from timesformer_pytorch.rotary import apply_rot_emb
@@ -134,7 +135,7 @@ class FusedAttention(Attention):
         out = F.scaled_dot_product_attention(gq, torch.cat((ck, gk), 2), torch.cat((cv, gv), 2))
         return rearrange(out, f'{dst} -> {src}', **dims)
 
-# %% ../nbs/06_encoders.ipynb #04840afc
+# %% ../nbs/06_encoders.ipynb #22e967fa
 def _image_layer(images, image_size, image_args):
     "An `ECGToImages` from itself, from the name of a preset, or from nothing."
     args = {'image_size': image_size, **(image_args or {})}
@@ -192,7 +193,7 @@ class TimeSformerEncoder(nn.Module):
         if dim_head < 4 or dim_head % 4: raise ConfigError('dim_head', f'{dim_head} is not divisible by 4, which axial rotary positions need', 'Change dim, heads or dim_head.')
         if self.pool not in ('cls', 'mean'): raise ConfigError('pool', f"{self.pool!r} is neither 'cls' nor 'mean'", 'Choose one of them.')
 
-# %% ../nbs/06_encoders.ipynb #59d8d495
+# %% ../nbs/06_encoders.ipynb #af385d88
 @patch
 def _set_scale(self:TimeSformerEncoder, mean, std):
     "One mean and deviation for each kind of image, repeated over the leads."
@@ -239,7 +240,7 @@ def forward(self:TimeSformerEncoder,
     features = x[:, 0] if self.pool == 'cls' else x[:, 1:].mean(1)
     return (features, x[:, 1:]) if return_tokens else features
 
-# %% ../nbs/06_encoders.ipynb #a588cfe6
+# %% ../nbs/06_encoders.ipynb #78fe6b3f
 @register_encoder
 @delegates(TimeSformerEncoder)
 def timesformer(images=None, **kwargs):
@@ -254,7 +255,7 @@ def timesformer_tiny(images=None, **kwargs):
     "TimeSformer for two CPU cores: dim 128, 2 layers, 4 heads of 32, images of 50 pixels in patches of 25."
     return TimeSformerEncoder(images, **{**_tiny, **kwargs})
 
-# %% ../nbs/06_encoders.ipynb #9891f6da
+# %% ../nbs/06_encoders.ipynb #42cbf2e6
 @patch
 @torch.no_grad()
 def calibrate(self:TimeSformerEncoder,

@@ -7,7 +7,7 @@ Docs: https://ecgclip.github.io/ecgclip/evaluation.html.md"""
 # %% auto #0
 __all__ = ['embed_ecgs', 'embed_texts', 'RetrievalReport', 'retrieval_report']
 
-# %% ../nbs/13_evaluation.ipynb #8294aa4f
+# %% ../nbs/13_evaluation.ipynb #4ae93b63
 import json, sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from .core import ECGClipError
 from .data import ECGData
 from .metrics import Interval, chance_levels, retrieval_report_ci
 
-# %% ../nbs/13_evaluation.ipynb #38e1bb4c
+# %% ../nbs/13_evaluation.ipynb #ff0b82b3
 @torch.no_grad()
 def embed_ecgs(
     model, data:ECGData,
@@ -46,7 +46,7 @@ def embed_texts(
     row = {t: i for i, t in enumerate(distinct)}
     return emb[[row[t] for t in texts]]
 
-# %% ../nbs/13_evaluation.ipynb #f8c37526
+# %% ../nbs/13_evaluation.ipynb #86db8e5d
 _SHOWN = ('text_to_image_top1', 'text_to_image_top5', 'image_to_text_top1', 'image_to_text_top5', 'mean_recall')
 
 @dataclass
@@ -113,10 +113,10 @@ def retrieval_report(
     "Rank the whole of `data` in both directions, with patient-bootstrap intervals. Raises `MetricError` for embeddings that are not finite."
     if len(data) < 2: raise ECGClipError(data.name, f'{len(data)} records', 'Retrieval needs at least two.')
     ecg, text = embed_ecgs(model, data, batch_size, progress), embed_texts(model, data.reports)
-    table = retrieval_report_ci(ecg, text, data.groups, data.df.patient_id.to_numpy(), n=n_boot, seed=seed)
-    return RetrievalReport(table, len(data), data.df.patient_id.nunique(), len(np.unique(data.groups)), chance_levels(data.groups)['largest_group'], data.name)
+    table = retrieval_report_ci(ecg, text, data.groups, data.patients, n=n_boot, seed=seed)
+    return RetrievalReport(table, len(data), len(set(data.patients)), len(np.unique(data.groups)), chance_levels(data.groups)['largest_group'], data.name)
 
-# %% ../nbs/13_evaluation.ipynb #bdf31496
+# %% ../nbs/13_evaluation.ipynb #1b7c42f5
 if __name__ == '__main__':
     from ecgclip.cli import evaluate
     evaluate()

@@ -7,7 +7,7 @@ Docs: https://ecgclip.github.io/ecgclip/interpret.html.md"""
 # %% auto #0
 __all__ = ['Answer', 'best_reports', 'plot_gallery']
 
-# %% ../nbs/14_interpret.ipynb #cc5a0f2e
+# %% ../nbs/14_interpret.ipynb #0b6aed65
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from .core import ECGClipError, plot_ecg, use_chinese_font, wrap_text
 from .evaluation import embed_texts
 
-# %% ../nbs/14_interpret.ipynb #822d8f6d
+# %% ../nbs/14_interpret.ipynb #bedada62
 @dataclass(frozen=True)
 class Answer:
     "One retrieved report."
@@ -38,7 +38,7 @@ def best_reports(
     top = scores.topk(min(k, len(texts))).indices.tolist()
     return [Answer(str(texts[i]), scores[i].item(), texts[i] == data.reports[query], int(counts[i])) for i in top]
 
-# %% ../nbs/14_interpret.ipynb #7d13a309
+# %% ../nbs/14_interpret.ipynb #80364a4f
 def _draw_answers(ax, answers, width=60):
     "A bar and a line of text for each answer."
     lo = min(0, *(a.score for a in answers))

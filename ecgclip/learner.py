@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 __all__ = ['FORMAT', 'create_text_encoder', 'create_model', 'AugmentSignals', 'learning_rates', 'default_callbacks', 'set_seed',
            'pretrain_learner', 'save_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
 
-# %% ../nbs/12_learner.ipynb #8fab349c
+# %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, json, random
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +23,7 @@ from fastai.optimizer import Adam
 from fastcore.basics import patch
 from torch import nn
 
-from .callback import BestModel, EarlyStopping, FiniteLoss, History, RetrievalMetrics, TemperatureClamp, Throughput, Tracker, amp_callbacks
+from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History, RetrievalMetrics, TemperatureClamp, Throughput, Tracker, amp_callbacks
 from .core import CheckpointError, Config, ConfigError, FS, LEADS, N_SAMPLES, new_folder
 from .encoders import create_encoder
 from .loss import ContrastiveLoss
@@ -31,7 +31,7 @@ from .model import ECGCLIP, param_groups
 from .text import TextEncoder, load_text_encoder, small_text_encoder
 from .transforms import Augment, ECGToImages
 
-# %% ../nbs/12_learner.ipynb #a71680db
+# %% ../nbs/12_learner.ipynb #627ae39e
 def create_text_encoder(
     config:Config,
     reports:list=()  # training reports; the small encoder learns its vocabulary from them
@@ -52,7 +52,7 @@ def create_model(
     ecg = ecg_encoder or create_encoder(config.ecg_encoder, images=images, **config.ecg_args)
     return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature)
 
-# %% ../nbs/12_learner.ipynb #9ddfcc70
+# %% ../nbs/12_learner.ipynb #189871e3
 class AugmentSignals(Callback):
     "Vary the ECGs (B,12,5000) of training batches; stored images pass unchanged."
     run_valid = False
@@ -62,7 +62,7 @@ class AugmentSignals(Callback):
         ecg, *rest = self.xb
         if ecg.ndim == 3: self.learn.xb = (self.augment(ecg), *rest)
 
-# %% ../nbs/12_learner.ipynb #60177628
+# %% ../nbs/12_learner.ipynb #eefc5932
 def learning_rates(config:Config, text:TextEncoder):
     "Highest rates of the three parameter groups: ECG tower, text tower, projections and temperature."
     scale = config.text_lr_scale if text.pretrained else 1.
@@ -70,7 +70,7 @@ def learning_rates(config:Config, text:TextEncoder):
 
 def default_callbacks(config:Config, device)->list:
     "Metrics over the whole validation set, throughput, clipping, mixed precision, temperature clamp, augmentation."
-    cbs = [TemperatureClamp(), RetrievalMetrics(), Throughput(), FiniteLoss(), *amp_callbacks(device, config.amp)]
+    cbs = [EpochTable(), TemperatureClamp(), RetrievalMetrics(), Throughput(), FiniteLoss(), *amp_callbacks(device, config.amp)]
     if config.clip_norm: cbs.append(GradientClip(config.clip_norm))
     if config.augment: cbs.append(AugmentSignals())
     return cbs
@@ -101,7 +101,7 @@ def pretrain_learner(
     set_seed(config.seed)
     return learn
 
-# %% ../nbs/12_learner.ipynb #525e2f7d
+# %% ../nbs/12_learner.ipynb #0ee3c503
 FORMAT = 1  # of checkpoint folders
 _PACKAGES = ('ecgclip', 'torch', 'fastai', 'transformers', 'tokenizers', 'safetensors', 'timesformer-pytorch')
 
@@ -133,7 +133,7 @@ def save_pretrained(
         _write(tmp/'versions.json', {p: _version(p) for p in _PACKAGES})
     return Path(folder)
 
-# %% ../nbs/12_learner.ipynb #0488b4bf
+# %% ../nbs/12_learner.ipynb #eac13260
 def _load_json(folder, name):
     try: return json.loads((Path(folder)/name).read_text(encoding='utf-8'))
     except FileNotFoundError: raise CheckpointError(folder, f'{name} is missing', 'Name a folder written by save_pretrained, such as .../best.') from None
@@ -171,7 +171,7 @@ def save_pretrained(self:Learner, folder, metrics=None):
     "Write the Learner's model as a checkpoint folder."
     return save_pretrained(self.model, folder, self.config, metrics)
 
-# %% ../nbs/12_learner.ipynb #0bf54ccb
+# %% ../nbs/12_learner.ipynb #b72f0351
 def run_callbacks(config:Config, folder)->list:
     "History, best checkpoint, early stop and tracking of a run in `folder`."
     save = lambda learn, to: learn.save_pretrained(to, dict(zip(learn.recorder.metric_names[1:], learn.recorder.values[-1])))

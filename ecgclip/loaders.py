@@ -9,7 +9,7 @@ __all__ = ['SMALL_CARD', 'SMALL_LIMIT', 'pick_device', 'Machine', 'look_at_machi
            'ImageStore', 'ModeChoice', 'published_mode', 'measured_mode', 'choose_mode', 'pick_workers', 'Pairs',
            'PairLoader', 'ECGDataLoaders', 'LoaderPlan', 'ecg_dataloaders']
 
-# %% ../nbs/05_loaders.ipynb #442da649
+# %% ../nbs/05_loaders.ipynb #b50a64ea
 import hashlib, json, os, random, shutil, time
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ from .data import ECGData
 from .tensor import TensorECG
 from .transforms import ECGToImages
 
-# %% ../nbs/05_loaders.ipynb #b4ef7483
+# %% ../nbs/05_loaders.ipynb #f5587ce3
 def pick_device(
     name:str='auto'  # auto, cpu, cuda, cuda:1 or mps
 )->torch.device:
@@ -39,7 +39,7 @@ def pick_device(
         raise ConfigError('device', f'{name} was asked for, but torch sees none', 'Take device=auto, or install a torch build for this device.')
     return device
 
-# %% ../nbs/05_loaders.ipynb #59c97786
+# %% ../nbs/05_loaders.ipynb #c871b4df
 @dataclass(frozen=True)
 class Machine:
     "What a machine offers a training run; memory and disk in GiB."
@@ -79,7 +79,7 @@ def look_at_machine(
     total, free = _ram()
     return Machine(name='Apple GPU' if dev.type == 'mps' else 'CPU', memory=total/gib, free=free/gib, **common)
 
-# %% ../nbs/05_loaders.ipynb #84bbd550
+# %% ../nbs/05_loaders.ipynb #0b42115a
 def image_bytes(
     n:int,              # records
     images:ECGToImages,
@@ -88,7 +88,7 @@ def image_bytes(
     "Bytes that the stored images of `n` records take."
     return n*images.n_frames(N_SAMPLES)*images.channels*images.image_size**2*np.dtype(dtype).itemsize
 
-# %% ../nbs/05_loaders.ipynb #69a47cac
+# %% ../nbs/05_loaders.ipynb #c23599b9
 _STORE_VERSION = 1
 
 def _ask(question):
@@ -142,7 +142,7 @@ def precompute_images(
         (tmp/'meta.json').write_text(json.dumps(meta, indent=2) + '\n')
     return ImageStore(dest)
 
-# %% ../nbs/05_loaders.ipynb #c6f434ea
+# %% ../nbs/05_loaders.ipynb #6b0289d0
 class ImageStore:
     "Stored images of a data set: `store[i]` is (T,36,H,W), `store.read(idxs)` is (k,T,36,H,W)."
     def __init__(self, path):
@@ -163,7 +163,7 @@ class ImageStore:
         if images is not None and images.to_dict() != self.meta['images']: raise ConfigError(self.path, 'images made with other settings', 'Write them again, or take the image settings of the store.')
         return self
 
-# %% ../nbs/05_loaders.ipynb #bf4618cb
+# %% ../nbs/05_loaders.ipynb #24cd54f1
 SMALL_CARD = 13     # GiB; the published rule counts cards below this as small
 SMALL_LIMIT = 10_000  # training records that the published rule gives a small card
 
@@ -181,7 +181,7 @@ def published_mode(machine:Machine, stored:bool)->ModeChoice:
     if not stored: return ModeChoice('runtime', 'no images are stored, so signals are converted')
     return ModeChoice('precomputed', f'{machine.name} has {machine.memory:.0f} GiB and images are stored')
 
-# %% ../nbs/05_loaders.ipynb #e49e7ae2
+# %% ../nbs/05_loaders.ipynb #aa3b2c6a
 def _seconds(f, device):
     "Wall time of `f` in seconds, the device waited for; the second of two calls."
     for _ in range(2):
@@ -206,7 +206,7 @@ def choose_mode(config:Config, machine:Machine, data:ECGData=None, images:ECGToI
     if config.data_policy == 'published': return published_mode(machine, store is not None)
     return measured_mode(machine, data, images, store)
 
-# %% ../nbs/05_loaders.ipynb #3f29d4a7
+# %% ../nbs/05_loaders.ipynb #a6bb49df
 def pick_workers(
     config:Config, machine:Machine,
     lazy:bool  # whether each record is read from a file of its own
@@ -215,7 +215,7 @@ def pick_workers(
     if config.workers is not None: return config.workers
     return min(machine.cpus, 8) if lazy and os.name == 'posix' else 0
 
-# %% ../nbs/05_loaders.ipynb #b4be9dea
+# %% ../nbs/05_loaders.ipynb #9e7e5bf7
 class Pairs:
     "ECGs and tokenised reports of one split, put together batch by batch."
     def __init__(self,
@@ -249,7 +249,7 @@ class Pairs:
         target = np.stack([idxs, self.data.groups[idxs]], 1)
         return self.ecgs(idxs), self.text(idxs), torch.from_numpy(target)
 
-# %% ../nbs/05_loaders.ipynb #eb8e0df5
+# %% ../nbs/05_loaders.ipynb #8230f67e
 class PairLoader(DataLoader):
     "Batches of `Pairs`; the order of the records follows from `seed`."
     def __init__(self, dataset, bs, *, seed=0, **kwargs):
@@ -258,7 +258,7 @@ class PairLoader(DataLoader):
     def create_batch(self, b): return self.dataset.batch(b)
     def retain(self, res, b): return res
 
-# %% ../nbs/05_loaders.ipynb #2d14c9de
+# %% ../nbs/05_loaders.ipynb #0fe6f920
 class ECGDataLoaders(DataLoaders):
     "Training and validation loaders of ECG-report pairs, with the data, the settings and the plan they were made by."
     def tokenize(self, tokenizer):
@@ -298,6 +298,11 @@ def _split(data, name):
     if len(part): return part
     raise ConfigError('split', f'no record is marked {name!r}', 'Mark records in the column "split", or leave the column out to split by patient.')
 
+def _positions(data, part):
+    "The places in `data` of the records of its subset `part`."
+    place = {r: i for i, r in enumerate(data.rows)}
+    return np.array([place[r] for r in part.rows])
+
 def ecg_dataloaders(
     data:ECGData,
     tokenize=None,         # function: list of texts -> dict of (N,L) tensors; `pretrain_learner` sets it if nothing is given
@@ -320,7 +325,7 @@ def ecg_dataloaders(
     workers = pick_workers(config, machine, data.lazy)
     pin = machine.device.type == 'cuda'
     make = partial(PairLoader, num_workers=workers, persistent_workers=workers > 0, pin_memory=pin, device=machine.device)
-    pairs = [Pairs(o, *((store, o.rows) if choice.mode == 'precomputed' else ())) for o in (train, valid)]
+    pairs = [Pairs(o, store, _positions(data, o)) if choice.mode == 'precomputed' else Pairs(o) for o in (train, valid)]
     bs = min(config.batch_size, len(train))
     dls = ECGDataLoaders(make(pairs[0], bs, seed=config.seed, shuffle=True, drop_last=True), make(pairs[1], bs), device=machine.device)
     dls.n_inp, dls.config, dls.data = 2, config, data

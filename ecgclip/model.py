@@ -7,7 +7,7 @@ Docs: https://ecgclip.github.io/ecgclip/model.html.md"""
 # %% auto #0
 __all__ = ['ECGCLIP', 'param_groups']
 
-# %% ../nbs/08_model.ipynb #9ea8594d
+# %% ../nbs/08_model.ipynb #ca903d92
 import math
 
 import torch
@@ -17,7 +17,7 @@ from torch import nn
 
 from .core import ConfigError
 
-# %% ../nbs/08_model.ipynb #2b020ab6
+# %% ../nbs/08_model.ipynb #d39e79db
 _MAX_LOG_SCALE = math.log(100)   # CLIP's bound: a larger scale makes training unstable
 
 class ECGCLIP(nn.Module):
@@ -47,7 +47,7 @@ class ECGCLIP(nn.Module):
         self.log_scale.clamp_(0, _MAX_LOG_SCALE)
         return self
 
-# %% ../nbs/08_model.ipynb #d8ca2e62
+# %% ../nbs/08_model.ipynb #6375f199
 def _project(head, x):
     "Project to the common space in float32, to unit length."
     with torch.autocast(x.device.type, enabled=False): return F.normalize(head(x.float()), dim=-1)
@@ -84,7 +84,7 @@ def forward(self:ECGCLIP,
     a, b = self.encode_ecg(ecg, return_tokens), self.encode_text(tokens, return_tokens)
     return (a[0], b[0], a[1], b[1]) if return_tokens else (a, b)
 
-# %% ../nbs/08_model.ipynb #fdc0a101
+# %% ../nbs/08_model.ipynb #0274e4e5
 def param_groups(
     model:ECGCLIP
 )->list:  # trainable parameters: [ECG tower, text tower, projections and temperature]

@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/text.html.md"""
 __all__ = ['TEXT_MODELS', 'TextEncoder', 'wordpiece_vocabulary', 'wordpiece_tokenizer', 'small_text_encoder', 'unknown_share',
            'vocabulary_report', 'check_vocabulary', 'load_text_encoder']
 
-# %% ../nbs/07_text.ipynb #e23312ad
+# %% ../nbs/07_text.ipynb #faf7f6e1
 import json, os, urllib.error, urllib.request, warnings
 from collections import Counter
 from contextlib import contextmanager
@@ -20,11 +20,11 @@ from torch import nn
 
 from .core import ConfigError, ReportError, TextModelError
 
-# %% ../nbs/07_text.ipynb #40375dd0
+# %% ../nbs/07_text.ipynb #07b7afbe
 # tokenizers starts threads, which loader processes must not inherit
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 
-# %% ../nbs/07_text.ipynb #b37710dc
+# %% ../nbs/07_text.ipynb #cdc49d33
 class TextEncoder(nn.Module):
     "A transformer and its tokenizer: tokens `(B,L)` to features `(B,dim)`."
     def __init__(self,
@@ -49,7 +49,7 @@ class TextEncoder(nn.Module):
     def _check(self):
         if self.pooling not in ('cls', 'mean'): raise ConfigError('pooling', f"{self.pooling!r} is neither 'cls' nor 'mean'", 'Choose one of them.')
         if not 3 <= self.max_tokens <= self.longest: raise ConfigError('max_tokens', f'{self.max_tokens}, but {self.name} takes 3 to {self.longest}', f'Set max_tokens to at most {self.longest}.')
-        n = len(self.layers)
+        n = len(self.layers) if self.frozen_layers else 0
         if not 0 <= self.frozen_layers <= n: raise ConfigError('frozen_text_layers', f'{self.frozen_layers}, but {self.name} has {n} layers', f'Freeze 0 to {n} layers.')
 
     @property
@@ -60,7 +60,7 @@ class TextEncoder(nn.Module):
         reserved = c.pad_token_id + 1 if c.model_type in ('roberta', 'xlm-roberta', 'camembert', 'xlm-roberta-xl') else 0
         return getattr(c, 'max_position_embeddings', 512) - reserved
 
-# %% ../nbs/07_text.ipynb #c9a10acc
+# %% ../nbs/07_text.ipynb #292b9cde
 @patch(as_prop=True)
 def layers(self:TextEncoder):
     "The transformer layers, from the embeddings up."
@@ -86,7 +86,7 @@ def train(self:TextEncoder, mode=True):
     for m in self._frozen_modules(): m.eval()
     return self
 
-# %% ../nbs/07_text.ipynb #1b21ef12
+# %% ../nbs/07_text.ipynb #29223470
 @patch
 def tokenize(self:TextEncoder,
     reports,         # list of str
@@ -112,12 +112,14 @@ def forward(self:TextEncoder,
     features = x[:, 0] if self.pooling == 'cls' else (x*m).sum(1)/m.sum(1)
     return (features, x) if return_tokens else features
 
+_KEYS = ('name', 'pooling', 'max_tokens', 'frozen_layers', 'freeze_embeddings', 'pretrained')
+
 @patch
 def config_dict(self:TextEncoder)->dict:
     "The settings of this encoder, for JSON; with `save(weights=False)` enough to build it anew."
-    return {k: getattr(self, k) for k in ('name', 'pooling', 'max_tokens', 'frozen_layers', 'freeze_embeddings', 'pretrained')}
+    return {k: getattr(self, k) for k in _KEYS}
 
-# %% ../nbs/07_text.ipynb #f95edbff
+# %% ../nbs/07_text.ipynb #db697c94
 _SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 
 def _word_splitter():
@@ -171,16 +173,16 @@ def small_text_encoder(
     config = BertConfig(vocab_size=len(tok), hidden_size=dim, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4*dim,
         max_position_embeddings=max_tokens, pad_token_id=tok.pad_token_id, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     with torch.random.fork_rng(devices=[]):   # the caller's random numbers are left as they are
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)   # this one only, not those of GPUs
         return TextEncoder(BertModel(config, add_pooling_layer=False), tok, pooling=pooling, max_tokens=max_tokens, name='small')
 
-# %% ../nbs/07_text.ipynb #625a3fad
+# %% ../nbs/07_text.ipynb #9be741b4
 def unknown_share(
     tokenizer,  # of Hugging Face
     reports     # list of str
 )->float:       # between 0 and 1
     "The share of tokens that the vocabulary does not know; special tokens are not counted."
-    ids = tokenizer(list(reports), add_special_tokens=False)['input_ids']
+    ids = tokenizer(list(reports), add_special_tokens=False, verbose=False)['input_ids']
     n = sum(map(len, ids))
     unk = tokenizer.unk_token_id   # byte-level vocabularies have none, and know everything
     return sum(row.count(unk) for row in ids)/n if n and unk is not None else 0.
@@ -191,14 +193,14 @@ def vocabulary_report(
     max_tokens=256  # where reports are cut
 )->dict:
     "What becomes of reports in a tokenizer: share unknown, share cut, tokens of a typical and of the longest report, reports left distinct."
-    ids = tokenizer(list(reports))['input_ids']
+    ids = tokenizer(list(reports), verbose=False)['input_ids']
     lengths = sorted(map(len, ids))
     return dict(reports=len(ids), unknown=unknown_share(tokenizer, reports), cut=sum(n > max_tokens for n in lengths)/max(1, len(ids)),
         median_tokens=lengths[len(ids)//2], longest=lengths[-1], distinct_reports=len(set(reports)), distinct_token_rows=len({tuple(r[:max_tokens]) for r in ids}))
 
 def check_vocabulary(
     tokenizer,           # of Hugging Face
-    reports,             # list of str; some hundreds are enough
+    reports,             # list of str; of more than some thousands every n-th is taken
     *,
     allow_unknown=False, # go on above `refuse` too, with the warning
     warn=0.05,           # above this share of unknown tokens there is a warning
@@ -206,14 +208,15 @@ def check_vocabulary(
     name='text encoder'  # named in the message
 )->float:                # the share of unknown tokens
     "Warn, or raise `TextModelError`, if the tokenizer cannot read the reports."
-    share = unknown_share(tokenizer, reports)
+    reports = list(reports)
+    share = unknown_share(tokenizer, reports[::max(1, len(reports)//2000)])
     reason = f'{share:.0%} of the tokens of the reports are unknown to its vocabulary'
     hint = f"For Chinese reports choose {' or '.join(repr(m['name']) for m in TEXT_MODELS if m['default'])}, or 'small', which learns its vocabulary from the reports."
     if share > refuse and not allow_unknown: raise TextModelError(name, reason, hint + ' allow_unknown=True goes on regardless.')
     if share > warn: warnings.warn(f'{name}: {reason}. {hint}', stacklevel=2)
     return share
 
-# %% ../nbs/07_text.ipynb #95da2988
+# %% ../nbs/07_text.ipynb #572eae18
 def _m(name, language, layers, dim, licence, note, default=False): return dict(name=name, language=language, layers=layers, dim=dim, licence=licence, note=note, default=default)
 
 TEXT_MODELS = [
@@ -228,7 +231,7 @@ TEXT_MODELS = [
     _m('ncbi/MedCPT-Article-Encoder', 'en', 12, 768, 'public domain', 'English vocabulary'),
 ]
 
-# %% ../nbs/07_text.ipynb #922eff77
+# %% ../nbs/07_text.ipynb #f705b4be
 _SETTINGS = 'text_encoder.json'
 
 @contextmanager
@@ -261,12 +264,16 @@ def from_folder(cls:TextEncoder,
     weights=True  # read them; else they are random, and are loaded by the caller
 )->TextEncoder:
     "A text encoder as it was saved. Raises `TextModelError` for a damaged folder."
-    folder = Path(folder)
-    try: settings = json.loads((folder/_SETTINGS).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as e: raise TextModelError(folder, f'{_SETTINGS} cannot be read ({type(e).__name__})', 'Name a folder written by TextEncoder.save.') from None
+    settings = _saved_settings(folder)
     return cls(_load_model(folder, weights), _load_tokenizer(folder), **settings)
 
-# %% ../nbs/07_text.ipynb #36d76e33
+def _saved_settings(folder):
+    try:
+        d = json.loads((Path(folder)/_SETTINGS).read_text(encoding='utf-8'))
+        return {k: d[k] for k in _KEYS}
+    except (OSError, ValueError, KeyError, TypeError) as e: raise TextModelError(folder, f'{_SETTINGS} cannot be read ({type(e).__name__})', 'Name a folder written by TextEncoder.save.') from None
+
+# %% ../nbs/07_text.ipynb #7ab4efb1
 def _reason(e): return (str(e).strip().splitlines() or [''])[0][:200] or type(e).__name__
 
 def _load_tokenizer(folder):
@@ -299,7 +306,7 @@ def _without_pooler(make, *args, **kwargs):
         if 'add_pooling_layer' not in str(e): raise
         return make(*args, **kwargs)
 
-# %% ../nbs/07_text.ipynb #a8d1ec50
+# %% ../nbs/07_text.ipynb #1f78a998
 _FILES = ['config.json', 'tokenizer*', 'vocab*', 'merges.txt', 'special_tokens_map.json', 'added_tokens.json', '*.model', '*.safetensors', '*.safetensors.index.json']
 _OFFLINE = "Without internet: give the path of a folder with the model, or 'small', which needs no download. A mirror is named by the variable HF_ENDPOINT."
 
@@ -349,9 +356,11 @@ def load_text_encoder(
     "A pretrained text encoder. Raises `TextModelError` if it cannot be had or cannot read the reports, `ConfigError` if a setting does not fit it."
     folder = _model_folder(name_or_folder)
     settings = dict(frozen_layers=6, freeze_embeddings=True, pooling='cls', max_tokens=256)
-    if (folder/_SETTINGS).exists(): settings |= {k: v for k, v in json.loads((folder/_SETTINGS).read_text(encoding='utf-8')).items() if k in settings}
+    if (folder/_SETTINGS).exists(): settings |= {k: v for k, v in _saved_settings(folder).items() if k in settings}
     given = dict(frozen_layers=frozen_layers, freeze_embeddings=freeze_embeddings, pooling=pooling, max_tokens=max_tokens)
     settings |= {k: v for k, v in given.items() if v is not None}
     tokenizer = _load_tokenizer(folder)   # the vocabulary first: it takes no time, the weights do
     if reports: check_vocabulary(tokenizer, reports, allow_unknown=allow_unknown, name=str(name_or_folder))
-    return TextEncoder(_load_model(folder), tokenizer, pretrained=True, name=str(name_or_folder), **settings)
+    # of a path only its last part is kept: where models lie on this machine is nobody's business in a checkpoint
+    name = folder.name if Path(name_or_folder).expanduser().is_dir() else str(name_or_folder)
+    return TextEncoder(_load_model(folder), tokenizer, pretrained=True, name=name, **settings)
