@@ -9,7 +9,7 @@ __all__ = ['warmup_cosine', 'amp_dtype', 'AMPPolicy', 'amp_callbacks', 'ColumnsC
            'Throughput', 'EpochTable', 'EpochCallback', 'History', 'plot_history', 'MonitorCallback', 'BestModel',
            'EarlyStopping', 'TrainingError', 'FiniteLoss', 'sent_settings', 'sent_numbers', 'Tracker']
 
-# %% ../nbs/11_callback.ipynb #7959f553
+# %% ../nbs/11_callback.ipynb #81c20716
 import csv, math, os, re, shutil, sys, time
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +34,7 @@ from torch.amp import GradScaler, autocast
 from .core import Config, ConfigError, ECGClipError, replace_folder, restore_folder
 from .metrics import blind_levels, chance_levels, retrieval_metrics
 
-# %% ../nbs/11_callback.ipynb #726fd06e
+# %% ../nbs/11_callback.ipynb #6d232a9f
 def warmup_cosine(
     lr_max,       # highest rate: a number, or an array with one for each parameter group
     *, warmup=0.03, # share of all steps in which the rate rises
@@ -48,7 +48,7 @@ def warmup_cosine(
     scheds = [SchedLin(lr_max*start, lr_max)]*bool(warmup) + [SchedCos(lr_max, lr_max*floor)]*cycles
     return combine_scheds([*shares, 1-sum(shares)], scheds)
 
-# %% ../nbs/11_callback.ipynb #b5867146
+# %% ../nbs/11_callback.ipynb #1928ff4f
 def _config(learn):
     "The learner's `Config`, or None. (A model may have a `config` of another kind.)"
     cfg = learn.__dict__.get('config')
@@ -77,7 +77,7 @@ def fit_warmup_cosine(self:Learner,
                           cycles=given(cycles, 'cycles'), floor=given(floor, 'lr_floor'))
     self.fit(n_epoch, cbs=ParamScheduler({'lr': sched})+L(cbs), wd=wd, start_epoch=start_epoch)
 
-# %% ../nbs/11_callback.ipynb #1281f5f9
+# %% ../nbs/11_callback.ipynb #84deb645
 def amp_dtype(
     device,        # name or torch.device
     policy='auto'  # 'auto', 'bf16', 'fp16' or 'off'
@@ -91,7 +91,7 @@ def amp_dtype(
     if policy == 'bf16' and not has_bf16: raise ConfigError('amp', 'this GPU has no bf16', "Choose 'auto' or 'fp16'.")
     return torch.float16 if policy == 'fp16' or not has_bf16 else torch.bfloat16
 
-# %% ../nbs/11_callback.ipynb #9be0d014
+# %% ../nbs/11_callback.ipynb #eade8f2c
 class AMPPolicy(MixedPrecision):
     "Mixed precision as the device allows: bf16, else fp16 with a gradient scaler, else none."
     def __init__(self,
@@ -136,7 +136,7 @@ def amp_callbacks(
     "`[AMPPolicy(policy)]` where it does something, else nothing. Raises `ConfigError` at once for what the device cannot do."
     return [] if amp_dtype(device, policy) is None else [AMPPolicy(policy)]
 
-# %% ../nbs/11_callback.ipynb #d833807f
+# %% ../nbs/11_callback.ipynb #44e21061
 class _Column(ValueMetric):
     "A metric that reads the latest value of a callback."
     def __init__(self, owner, name): self.owner, self.metric_name = owner, name
@@ -156,7 +156,7 @@ class ColumnsCallback(Callback):
     def after_fit(self): self._drop()
     def _drop(self): self.learn.metrics = [m for m in self.learn.metrics if getattr(m, 'owner', None) is not self]
 
-# %% ../nbs/11_callback.ipynb #e9ac840d
+# %% ../nbs/11_callback.ipynb #4d3340c5
 class TemperatureClamp(ColumnsCallback):
     "Calls `model.clamp_temperature_()` after each step, keeps weight decay off `model.log_scale`, and records both."
     order, columns = ColumnsCallback.order, ('clip/temperature', 'clip/logit_scale')
@@ -171,7 +171,7 @@ class TemperatureClamp(ColumnsCallback):
         scale = get_model(self.model).log_scale.detach().exp().item()
         self.latest = {'clip/temperature': 1/scale, 'clip/logit_scale': scale}
 
-# %% ../nbs/11_callback.ipynb #119d57d9
+# %% ../nbs/11_callback.ipynb #b8e6f75b
 class RetrievalMetrics(ColumnsCallback):
     "Retrieval over the whole validation set, strict and group-aware; target column 1 holds the groups. See `retrieval_metrics`."
     order, run_train = ColumnsCallback.order-1, False
@@ -191,7 +191,7 @@ class RetrievalMetrics(ColumnsCallback):
         self.found, self.chance, self.blind = [], chance_levels(groups), blind_levels(groups)
         self.latest = {**retrieval_metrics(ecg.float(), text.float(), groups), **{c: self.chance[k] for k, c in self.levels.items()}}
 
-# %% ../nbs/11_callback.ipynb #606c8944
+# %% ../nbs/11_callback.ipynb #166463bb
 class Throughput(ColumnsCallback):
     "ECGs per second of training."
     order, run_valid, columns = ColumnsCallback.order, False, ('ecgs_per_second',)
@@ -199,7 +199,7 @@ class Throughput(ColumnsCallback):
     def after_batch(self): self.n_ecgs += find_bs(self.yb)
     def after_train(self): self.latest = {'ecgs_per_second': self.n_ecgs/max(time.perf_counter()-self.began, 1e-9)}
 
-# %% ../nbs/11_callback.ipynb #b4a33a25
+# %% ../nbs/11_callback.ipynb #2be07d3e
 def _percent(x):
     return '-' if x is None else '100' if x > 0.9995 else f'{100*x:.1f}'
 
@@ -217,7 +217,7 @@ class _NoBar:
     def update(self, v): pass
     def on_iter_end(self): pass
 
-# %% ../nbs/11_callback.ipynb #678afff6
+# %% ../nbs/11_callback.ipynb #c23c9947
 class EpochTable(ProgressCallback):
     "A progress bar, and a compact table with one line an epoch; replaces fastai's `ProgressCallback`."
     name = 'progress'
@@ -245,7 +245,7 @@ class EpochTable(ProgressCallback):
         if not self.begun: self._write_head(names)
         self._write(self._cells(names, dict(zip(names, log))))
 
-# %% ../nbs/11_callback.ipynb #3b0a5f7a
+# %% ../nbs/11_callback.ipynb #66268b05
 @patch
 def _layout(self:EpochTable, names):
     "(header, width, row -> text) of each column."
@@ -288,7 +288,7 @@ def after_fit(self:EpochTable):
         self.mbar = None
     self.learn.logger = self.old_logger
 
-# %% ../nbs/11_callback.ipynb #c4a444fc
+# %% ../nbs/11_callback.ipynb #daa1cf76
 _stock_no_bar = Learner.no_bar
 
 @patch
@@ -303,7 +303,7 @@ def no_bar(self:Learner):
     try: yield self
     finally: table.show_bar = True
 
-# %% ../nbs/11_callback.ipynb #b40a7cb4
+# %% ../nbs/11_callback.ipynb #2f75971d
 class EpochCallback(Callback):
     "Base of callbacks that act after an epoch of training; a validation or a skipped epoch alone does not count."
     order, remove_on_fetch, trained = Recorder.order+1, True, False
@@ -330,7 +330,7 @@ def _replace_file(path, write):
         os.fsync(f.fileno())
     os.replace(tmp, path)
 
-# %% ../nbs/11_callback.ipynb #94497130
+# %% ../nbs/11_callback.ipynb #da0d0a3e
 class History(EpochCallback):
     "Writes `path` after each epoch: all columns of the recorder, `lr_0`..., `seconds`, `skipped_steps`."
     def __init__(self,
@@ -359,7 +359,7 @@ class History(EpochCallback):
         w.writeheader()
         w.writerows(self.rows)
 
-# %% ../nbs/11_callback.ipynb #239da775
+# %% ../nbs/11_callback.ipynb #d0b58dda
 def plot_history(
     history,  # path of the CSV file, or a DataFrame
     fig=None  # draw into this figure
@@ -389,7 +389,7 @@ def _plot_recall(ax, h):
     ax.set(ylabel='top-1 recall, group-aware (%)', title='Retrieval on the validation set', ylim=(0, None))
     ax.legend(frameon=False, ncols=2, fontsize='small')
 
-# %% ../nbs/11_callback.ipynb #62989500
+# %% ../nbs/11_callback.ipynb #6257d758
 class MonitorCallback(EpochCallback):
     "Base of callbacks that follow one column; sets `best`, `best_epoch` and, after each epoch, `improved`."
     order = EpochCallback.order+10
@@ -431,7 +431,7 @@ class BestModel(MonitorCallback):
         self.save_fn(self.learn, new)
         replace_folder(new, self.folder)
 
-# %% ../nbs/11_callback.ipynb #d701db92
+# %% ../nbs/11_callback.ipynb #bbae46bb
 class EarlyStopping(MonitorCallback):
     "Ends training after `patience` epochs without a rise of the monitored column."
     order = BestModel.order+2
@@ -449,7 +449,7 @@ class EarlyStopping(MonitorCallback):
         if self.learn.logger != noop: print(f'Stopped after epoch {self.epoch}: {self.monitor} has not risen above {self.best:.4f} since epoch {self.best_epoch}.')
         raise CancelFitException()
 
-# %% ../nbs/11_callback.ipynb #9bf5c0a8
+# %% ../nbs/11_callback.ipynb #088226ef
 class TrainingError(ECGClipError):
     "Training that cannot go on."
     def __str__(self): return f'{self.where}: {self.reason}. {self.hint}'  # fastai rewrites `args`
@@ -465,8 +465,8 @@ class FiniteLoss(Callback):
             f'the loss is {self.loss.item()}' + (f', {" and ".join(bad)} embeddings are not finite' if bad else ''),
             f'Lower the learning rate or switch mixed precision off; check the records of this batch: {", ".join(map(str, rows[:16]))}.')
 
-# %% ../nbs/11_callback.ipynb #137bab89
-_SENT_SETTINGS = ('language data_mode data_policy limit image_preset augment frozen_text_layers freeze_embeddings max_tokens embed_dim '
+# %% ../nbs/11_callback.ipynb #36e0b21e
+_SENT_SETTINGS = ('language detail data_mode data_policy limit image_preset augment frozen_text_layers freeze_embeddings max_tokens embed_dim '
     'temperature duplicates epochs batch_size lr_rate text_lr_scale weight_decay clip_norm warmup warmup_start cycles lr_floor '
     'patience amp workers seed watch log_freq').split()
 
@@ -489,7 +489,7 @@ def sent_numbers(
     number = lambda v: isinstance(v, (int, float, np.number)) and math.isfinite(v)
     return {k: float(v) for k, v in row.items() if (_SENT_COLUMNS.fullmatch(k) or k in extra) and number(v)}
 
-# %% ../nbs/11_callback.ipynb #ff90914e
+# %% ../nbs/11_callback.ipynb #98cc59d4
 def _wandb_settings(wandb):
     "wandb without console, code, git, command line, packages, host and user names."
     return wandb.Settings(console='off', save_code=False, disable_code=True, disable_git=True, disable_job_creation=True, silent=True,
@@ -518,7 +518,7 @@ class Tracker(EpochCallback):
             self.failed = True
             warn(f'Tracking has stopped ({type(e).__name__}: {e}). Training goes on.')
 
-# %% ../nbs/11_callback.ipynb #60bcc866
+# %% ../nbs/11_callback.ipynb #fe9b1ac8
 @patch
 def _start(self:Tracker):
     import wandb

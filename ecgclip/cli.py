@@ -7,7 +7,7 @@ Docs: https://ecgclip.github.io/ecgclip/cli.html.md"""
 # %% auto #0
 __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'pretrain_run', 'pretrain', 'prepare', 'evaluate']
 
-# %% ../nbs/17_cli.ipynb #8d7c4d82
+# %% ../nbs/17_cli.ipynb #35f69814
 import argparse, json, sys, types, warnings
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from .core import Config, ECGClipError
 
-# %% ../nbs/17_cli.ipynb #11db7efb
+# %% ../nbs/17_cli.ipynb #d8c3ea60
 def _plain(t):
     "The type behind `Optional[t]`."
     if get_origin(t) in (Union, types.UnionType): return next(a for a in get_args(t) if a is not type(None))
@@ -35,7 +35,7 @@ def _kind(t):
     names = {int: 'N', float: 'X', str: 'TEXT', dict: 'JSON'}
     return dict(type=_json_dict if t is dict else t, metavar=names[t])
 
-_SECTIONS = {'data': ('data_root language data_mode data_policy limit workers'.split()),
+_SECTIONS = {'data': ('data_root language detail data_mode data_policy limit workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args frozen_text_layers freeze_embeddings max_tokens'.split(),
     'common space and loss': 'embed_dim temperature duplicates'.split(),
@@ -49,7 +49,7 @@ def add_config_options(parser):
         g = parser.add_argument_group(title)
         for n in names: g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=byname[n].metadata['help'].replace('%', '%%'), **_kind(hints[n]))
 
-# %% ../nbs/17_cli.ipynb #77298efd
+# %% ../nbs/17_cli.ipynb #e35a45a7
 _PRESETS = dict(demo=Config.demo, recommended=Config.recommended, published=Config.published)
 
 def config_from_args(
@@ -61,7 +61,7 @@ def config_from_args(
     if args.get('config'): return Config.from_json(args['config']).replace(**given)
     return _PRESETS[preset](**given)
 
-# %% ../nbs/17_cli.ipynb #4d763979
+# %% ../nbs/17_cli.ipynb #e1f5009a
 def _run(main, argv=None):
     "Call `main(argv)`; bad input ends with one line on standard error and status 2, an interruption with 130."
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')  # of fastai's use of torch.jit
@@ -69,7 +69,7 @@ def _run(main, argv=None):
     except ECGClipError as e: print(f'error: {e}', file=sys.stderr); sys.exit(2)
     except KeyboardInterrupt: print('stopped', file=sys.stderr); sys.exit(130)
 
-# %% ../nbs/17_cli.ipynb #d2d21aec
+# %% ../nbs/17_cli.ipynb #1245b18d
 def new_run_folder(out)->Path:
     "Make and return the next free `run-NNN` under `out`."
     out = Path(out)
@@ -81,7 +81,7 @@ def new_run_folder(out)->Path:
         try: (out/f'run-{n:03}').mkdir(); return out/f'run-{n:03}'
         except FileExistsError: n += 1  # another run took it at the same moment
 
-# %% ../nbs/17_cli.ipynb #1d4c64e7
+# %% ../nbs/17_cli.ipynb #9a9d0c99
 def _held_out(data):
     "Records to judge by, and a word on what they are."
     test = data.subset('test')
@@ -112,7 +112,7 @@ def pretrain_run(
     from ecgclip.learner import fit_run, load_pretrained, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
     _say_settings(config)
-    data = open_data(config.data, language=config.language)
+    data = open_data(config.data, language=config.language, detail=config.detail, progress=True)
     print(data)
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
@@ -130,7 +130,7 @@ def pretrain_run(
     _say_end(run, report)
     return run
 
-# %% ../nbs/17_cli.ipynb #50e11b08
+# %% ../nbs/17_cli.ipynb #8b054e10
 def _parser(name, what, epilog=''):
     return argparse.ArgumentParser(f'ecgclip-{name}', description=what, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
 
@@ -181,7 +181,7 @@ def _evaluate(argv):
     from ecgclip.learner import load_pretrained
     a = _evaluate_parser().parse_args(argv)
     model = load_pretrained(a.checkpoint, device=a.device)
-    data = open_data(a.data, language=model.config.language)
+    data = open_data(a.data, language=model.config.language, detail=model.config.detail)
     if a.split != 'all': data = data.subset(a.split)
     if not len(data): raise ECGClipError(a.data or 'the embedded sample', f'no record in the split {a.split!r}', 'Choose another one with --split, or --split all.')
     report = retrieval_report(model, data, batch_size=a.batch_size, progress=True)

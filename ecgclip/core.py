@@ -10,7 +10,7 @@ __all__ = ['LEADS', 'FS', 'SECONDS', 'N_LEADS', 'N_SAMPLES', 'MM_PER_S', 'MM_PER
            'standard_lead', 'Config', 'check_config', 'replace_folder', 'restore_folder', 'new_folder', 'data_root',
            'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet', 'ecg_sheet', 'plot_ecg']
 
-# %% ../nbs/00_core.ipynb #ed5a2f4a
+# %% ../nbs/00_core.ipynb #9dbfa998
 import difflib, functools, json, os, re, shutil, types, unicodedata
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Literal, Optional, Union, get_args, get_origin
 import numpy as np
 from fastcore.basics import patch
 
-# %% ../nbs/00_core.ipynb #f2396670
+# %% ../nbs/00_core.ipynb #a9dfe87c
 LEADS = ('I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 FS = 500           # samples a second
 SECONDS = 10       # length of a record
 N_LEADS = len(LEADS)
 N_SAMPLES = FS*SECONDS
 
-# %% ../nbs/00_core.ipynb #38b5ab6c
+# %% ../nbs/00_core.ipynb #8a11b9d0
 class ECGClipError(Exception):
     "The base of every error that this package raises on bad input."
     def __init__(self,
@@ -51,7 +51,7 @@ class TransformError(ECGClipError):  "A signal that does not fit the image conve
 class TextModelError(ECGClipError):  "A text model that cannot be reached or does not fit the reports."
 class CheckpointError(ECGClipError): "A checkpoint folder that is incomplete, damaged or of another version."
 
-# %% ../nbs/00_core.ipynb #e5a15e81
+# %% ../nbs/00_core.ipynb #864802d1
 _LEAD_ALIASES = {l.lower(): l for l in LEADS} | {'mli':'I', 'mlii':'II', 'mliii':'III', 'd1':'I', 'd2':'II', 'd3':'III',
     'di':'I', 'dii':'II', 'diii':'III', '1':'I', '2':'II', '3':'III', 'c1':'V1', 'c2':'V2', 'c3':'V3', 'c4':'V4', 'c5':'V5', 'c6':'V6'}
 
@@ -65,7 +65,7 @@ def standard_lead(
     if key in _LEAD_ALIASES: return _LEAD_ALIASES[key]
     raise ECGReadError(where, f'unknown lead name {name!r}', f'Known leads are {" ".join(LEADS)}; rename it in the file.')
 
-# %% ../nbs/00_core.ipynb #2f79aa8c
+# %% ../nbs/00_core.ipynb #5091da90
 def _opt(default, help): return field(default=default, metadata=dict(help=help))
 def _args(help): return field(default_factory=dict, metadata=dict(help=help))
 
@@ -75,6 +75,7 @@ class Config:
     data: Optional[str] = _opt(None, 'a CSV manifest or a prepared folder; nothing means the embedded sample')
     data_root: Optional[str] = _opt(None, 'where data and models lie; else $ECGCLIP_DATA, else ../../datasets')
     language: Literal['zh', 'en'] = _opt('zh', 'language of the reports that are written from codes')
+    detail: Literal['full', 'headline'] = _opt('full', 'of such reports: every finding, or the one main conclusion in general terms')
     data_mode: Literal['auto', 'runtime', 'precomputed'] = _opt('auto', 'convert signals to images on the device, or read stored images')
     data_policy: Literal['measured', 'published'] = _opt('measured', 'what decides data_mode=auto: this machine as measured, or the published rule by GPU')
     limit: Optional[int] = _opt(None, 'use only the first so many training records')
@@ -114,7 +115,7 @@ class Config:
 
     def __post_init__(self): check_config(self)
 
-# %% ../nbs/00_core.ipynb #8c6f5099
+# %% ../nbs/00_core.ipynb #5655cac5
 def _fits(v, t):
     "Whether value `v` fits the annotation `t`."
     origin, args = get_origin(t), get_args(t)
@@ -143,7 +144,7 @@ def check_config(cfg):
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
 
-# %% ../nbs/00_core.ipynb #3bead2a0
+# %% ../nbs/00_core.ipynb #749e37cb
 def _known(keys, where='config'):
     "Raise `ConfigError` if one of `keys` is no setting, naming the nearest one."
     names = [f.name for f in fields(Config)]
@@ -190,7 +191,7 @@ def diff(self:Config,
     a, b = asdict(self), asdict(other or Config())
     return {k: v for k, v in a.items() if v != b[k]}
 
-# %% ../nbs/00_core.ipynb #6846ac30
+# %% ../nbs/00_core.ipynb #337a4a4b
 @patch(cls_method=True)
 def published(cls:Config, **kwargs):
     "The published pipeline: every setting at its default."
@@ -208,7 +209,7 @@ def recommended(cls:Config, **kwargs):
     return cls(image_preset='millivolt', text_encoder='hfl/chinese-roberta-wwm-ext', augment=True, batch_size=64,
                lr_rate=5e-4, epochs=50, cycles=1).replace(**kwargs)
 
-# %% ../nbs/00_core.ipynb #a8b52fd6
+# %% ../nbs/00_core.ipynb #daaa8e0a
 def replace_folder(
     new,  # folder that is complete
     old   # name it shall have; a folder of that name is removed
@@ -243,12 +244,12 @@ def new_folder(
         replace_folder(tmp, dest)
     finally: shutil.rmtree(tmp, ignore_errors=True)
 
-# %% ../nbs/00_core.ipynb #a100ed6a
+# %% ../nbs/00_core.ipynb #c871bb05
 def data_root(config=None)->Path:
     "The folder where data and models lie: the setting, else `$ECGCLIP_DATA`, else `../../datasets`."
     return Path((config and config.data_root) or os.environ.get('ECGCLIP_DATA') or '../../datasets')
 
-# %% ../nbs/00_core.ipynb #b2ff11c8
+# %% ../nbs/00_core.ipynb #01e89e02
 # wave: centre after the R peak (s), width before and after the centre (s), then mV in I, II, V1..V6
 _WAVES = np.array([
     [-.165, .022, .022,  .08,  .15,  .05,  .08, .08,  .08,  .08,  .08],  # P
@@ -291,7 +292,7 @@ def example_ecg(
     eight = amplitudes.T @ shapes + noise*(3*wander + rng.standard_normal((8, N_SAMPLES)))
     return (_twelve_from_eight() @ eight).astype(np.float32)
 
-# %% ../nbs/00_core.ipynb #f8b4fcce
+# %% ../nbs/00_core.ipynb #ca9d52fc
 _FONT_FAMILY = 'ecgclip CJK'
 _OTHER_FONTS = ('Noto Sans CJK SC', 'Noto Sans SC', 'Source Han Sans SC', 'Source Han Sans CN', 'Microsoft YaHei', 'PingFang SC',
                 'Hiragino Sans GB', 'Heiti SC', 'SimHei', 'WenQuanYi Micro Hei', 'WenQuanYi Zen Hei', 'Noto Sans CJK JP', 'Droid Sans Fallback')
@@ -310,7 +311,7 @@ def chinese_font()->Path:  # of a TrueType file
     if f := _installed_font(): return Path(f.fname)
     raise ECGClipError(_bundled_font(), 'no font with Chinese characters', 'Reinstall ecgclip, or install Noto Sans CJK SC.')
 
-# %% ../nbs/00_core.ipynb #6d44c325
+# %% ../nbs/00_core.ipynb #30a7a4fd
 def _add_font(path):
     "Tell matplotlib of a font, also as its own bold, so that a bold title with Chinese in it is not logged as a failure."
     from matplotlib.font_manager import fontManager
@@ -332,7 +333,7 @@ def use_chinese_font():
     import matplotlib as mpl
     with mpl.rc_context({'font.family': _font_families()}): yield
 
-# %% ../nbs/00_core.ipynb #e6d82673
+# %% ../nbs/00_core.ipynb #735fbe53
 def _columns(s): return sum(2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in s)
 
 def wrap_text(
@@ -348,7 +349,7 @@ def wrap_text(
             lines[-1] += piece
     return '\n'.join(l.rstrip() for l in lines)
 
-# %% ../nbs/00_core.ipynb #9cdfec49
+# %% ../nbs/00_core.ipynb #a4fcc523
 MM_PER_S, MM_PER_MV = 25., 10.
 LAYOUTS = {'3x4': (('I', 'aVR', 'V1', 'V4'), ('II', 'aVL', 'V2', 'V5'), ('III', 'aVF', 'V3', 'V6')),
            '12x1': tuple((l,) for l in LEADS)}
@@ -379,7 +380,7 @@ class Sheet:
     height: float
     panels: tuple
 
-# %% ../nbs/00_core.ipynb #dc12e658
+# %% ../nbs/00_core.ipynb #8a62e54c
 def _signals(ecg, leads, fs):
     "Lead name -> its samples in mV as float64; what is not finite becomes NaN. Raises `ECGReadError`."
     x = np.asarray(ecg.detach().cpu().float() if hasattr(ecg, 'detach') else ecg, dtype=np.float64)
@@ -423,7 +424,7 @@ def ecg_sheet(
         y += up + down
     return Sheet(_LEFT + seconds*MM_PER_S + _RIGHT, y + _TOP, tuple(panels))
 
-# %% ../nbs/00_core.ipynb #4e4cb78b
+# %% ../nbs/00_core.ipynb #a38162e3
 _MINOR, _MAJOR, _INK, _SPAN, _NOTE, _MARK = '#f6dcdc', '#e6a9a9', '#111111', '#ffcf33', '#9a3324', '#777777'
 
 def _draw_grid(ax, sheet, scale):
@@ -450,7 +451,7 @@ def _rectangle(*args):
     from matplotlib.patches import Rectangle
     return Rectangle(*args, facecolor=_SPAN, alpha=.35, lw=0, zorder=.8, gid='span')
 
-# %% ../nbs/00_core.ipynb #20d858db
+# %% ../nbs/00_core.ipynb #ae78627c
 def _label_height(mm, up):
     "How far above 0 mV a lead's name goes, given the trace under it in mm: clear of the trace where there is room."
     low, high = 6., 9.5
@@ -478,7 +479,7 @@ def _off_sheet(sheet, stretches):
     off = lambda p, mv: (abs(p.to_mm(0, mv)[1] - sheet.height/2) > sheet.height/2).any()
     return list(dict.fromkeys(p.lead for p, mv in zip(sheet.panels, stretches) if off(p, mv)))
 
-# %% ../nbs/00_core.ipynb #1d88ca5a
+# %% ../nbs/00_core.ipynb #8f32c69f
 @functools.cache
 def _figure_class():
     from matplotlib.figure import Figure
@@ -548,7 +549,7 @@ def plot_ecg(
     _write_texts(ax, title, _footnote(sheet, stretches, fs, note), scale)
     return ax.figure
 
-# %% ../nbs/00_core.ipynb #2ec8b654
+# %% ../nbs/00_core.ipynb #5dfbd13c
 if TYPE_CHECKING: from ecgclip.tensor import TensorECG
 
 def __getattr__(name):

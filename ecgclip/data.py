@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/data.html.md"""
 __all__ = ['SAMPLE', 'MAX_VALUES', 'SPLITS', 'COLUMNS', 'PREPARED', 'ECGWarning', 'ECGRecord', 'read_record', 'read_ecg',
            'ECGData', 'sample_data', 'read_manifest', 'prepare', 'open_prepared', 'open_data', 'describe']
 
-# %% ../nbs/02_data.ipynb #c9da2bb8
+# %% ../nbs/02_data.ipynb #fc30f4bc
 import csv, hashlib, inspect, io, json, math, os, re, shutil, tempfile, warnings, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from fastcore.meta import delegates
 
 import ecgclip
 from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGReadError, ManifestError, ReportError, data_root, new_folder, standard_lead
-from .reports import normalise_report, parse_dx, parse_scp, report_groups, write_report
+from .reports import normalise_report, parse_dx, parse_scp, report_groups, write_headline, write_report
 
-# %% ../nbs/02_data.ipynb #2d9d7e66
+# %% ../nbs/02_data.ipynb #f8302474
 SAMPLE = Path(ecgclip.__file__).parent/'sample'  # the embedded records
 MAX_VALUES = 50_000_000                          # of one record: twelve leads for more than two hours at 500 Hz
 _UNITS = {'mv': 1., 'uv': 1e-3, 'µv': 1e-3, 'μv': 1e-3, 'v': 1e3, 'nv': 1e-6}  # in millivolts
@@ -46,7 +46,7 @@ def _number(text, kind, where, what):
     except ValueError: pass
     raise ECGReadError(where, f'{what} is {text[:40]!r}', 'Correct the header.')
 
-# %% ../nbs/02_data.ipynb #dfcb7efb
+# %% ../nbs/02_data.ipynb #1586cccd
 @dataclass
 class _Signal:
     "One signal line of a WFDB header."
@@ -70,7 +70,7 @@ def _signal_line(line, where):
     zero = _number(gain[2] or t[4], int, where, 'baseline')
     return _Signal(t[0], fmt[1], int(fmt[4] or 0), g, zero, gain[3] or 'mV', _number(t[6], int, where, 'checksum'), t[8].strip())
 
-# %% ../nbs/02_data.ipynb #fcfe8fde
+# %% ../nbs/02_data.ipynb #2e4ecd20
 @dataclass
 class _Header:
     "A WFDB header: sampling rate in Hz, samples a lead, signal lines, comments, and what is odd about it."
@@ -111,7 +111,7 @@ def _read_header(path):
     signals = [_signal_line(l, path) for l in body[1:]]
     return _Header(path, fs, n, signals, tuple(l[1:].strip() for l in lines if l.startswith('#')), notes)
 
-# %% ../nbs/02_data.ipynb #480b4108
+# %% ../nbs/02_data.ipynb #0f2cf841
 def _inside(folder, name, where):
     "The signal file beside its header; a header must not lead anywhere else."
     if not re.fullmatch(r'[^/\\:\0]+', name) or name in ('.', '..', '-', '~'):
@@ -142,7 +142,7 @@ def _decode_flac(path, k, n, offset):
     if len(d) < n: raise _too_short(path, n, len(d))
     return d
 
-# %% ../nbs/02_data.ipynb #b33ea35d
+# %% ../nbs/02_data.ipynb #af3ef72b
 def _decode_wfdb(h):
     "Any other format: let `wfdb` decode it. Gives `(n, signals)` integers and which of them are valid."
     import wfdb
@@ -173,7 +173,7 @@ def _check_sums(h, d):
             raise ECGReadError(h.path, f'the samples of lead {s.name} do not add up to the checksum',
                                'The file is damaged, get it again; or read it with verify=False.')
 
-# %% ../nbs/02_data.ipynb #da903c84
+# %% ../nbs/02_data.ipynb #d2f73f17
 @dataclass
 class _Raw:
     "What a file holds: `(leads, n)` millivolts, sampling rate in Hz, names of leads, comments, notes."
@@ -192,7 +192,7 @@ def _read_wfdb(path, verify=True):
     mv = (d - np.array([s.baseline for s in h.signals], float))/[s.gain for s in h.signals]*unit
     return _Raw(np.where(valid, mv, np.nan).T, h.fs, [s.name for s in h.signals], h.comments, h.notes)
 
-# %% ../nbs/02_data.ipynb #58424d90
+# %% ../nbs/02_data.ipynb #13e30661
 def _read_npy(path, fs=None, unit=None, leads=None):
     with _reading(path, 'NumPy file'): a = np.load(path, mmap_mode='r', allow_pickle=False)
     return _from_array(a, path, fs, unit, leads)
@@ -226,7 +226,7 @@ def _leads_first(a, leads, where):
     found = f'{min(a.shape)} leads' if a.ndim == 2 else 'not two axes'
     raise ECGReadError(where, f'an array of {a.shape}, {found}', f'It must be ({k}, n) or (n, {k}); name other leads by leads=[...].')
 
-# %% ../nbs/02_data.ipynb #c6b69265
+# %% ../nbs/02_data.ipynb #f4206c8e
 def _in_order(raw, where, missing='error', extra='error'):
     "`(12, n)` in the standard order, and the leads that are missing."
     at = {}
@@ -247,7 +247,7 @@ def _in_order(raw, where, missing='error', extra='error'):
     zeros = np.zeros(raw.signal.shape[1])
     return np.stack([zeros if l in lacks else raw.signal[at[l]] for l in LEADS]), lacks
 
-# %% ../nbs/02_data.ipynb #1f5511ce
+# %% ../nbs/02_data.ipynb #c71a87ba
 def _ratio(fs, where):
     "500 Hz as a fraction of the file's rate."
     if not 50 <= fs <= 100_000:
@@ -286,7 +286,7 @@ def _check_finite(x, where):
     raise ECGReadError(f'{where}, lead {LEADS[lead]}', f'{bad[lead].sum()} of {x.shape[1]} samples are invalid (NaN)',
                        f'{bad.any(1).sum()} leads are concerned. Repair or leave out the record.')
 
-# %% ../nbs/02_data.ipynb #1b4a848f
+# %% ../nbs/02_data.ipynb #e94a2fa0
 def _check_amplitude(x, where, missing=()):
     "Notes on the amplitude and the flat leads of `(12, 5000)` millivolts. Raises `ECGReadError` for what is no ECG in millivolts."
     swing = np.ptp(x, axis=1)
@@ -313,7 +313,7 @@ def _odd_limbs(x, without):
     odd = [l for l, o in zip(LEADS[2:6], off) if o > .2]
     return [f'{", ".join(odd)} do not follow from I and II; check the order of the leads']*bool(odd)
 
-# %% ../nbs/02_data.ipynb #3b6be498
+# %% ../nbs/02_data.ipynb #9f6bb915
 @dataclass
 class ECGRecord:
     "One ECG in the standard form, and what its file says."
@@ -349,7 +349,7 @@ def _facts(comments):
                 sex=dict(m='male', male='male', f='female', female='female').get(sex, ''),
                 codes=tuple(c for c in codes if c.lower() not in ('', 'unknown')))
 
-# %% ../nbs/02_data.ipynb #5de15b7f
+# %% ../nbs/02_data.ipynb #5a91563c
 def _find(path):
     "The file that `path` means: itself, or the WFDB header of that name. Raises `ECGReadError`."
     p = Path(path)
@@ -373,7 +373,7 @@ def _read_raw(path, verify=True, **kwargs):
     return _read_wfdb(path, verify)
 
 _CHOICES = dict(short=('error', 'pad'), long=('first', 'centre', 'error'), missing=('error', 'zero'), extra=('error', 'drop'),
-                split=('train', 'valid', 'test'), language=('zh', 'en'))
+                split=('train', 'valid', 'test'), language=('zh', 'en'), detail=('full', 'headline'))
 
 def _check_choices(**kwargs):
     for k, v in kwargs.items():
@@ -404,7 +404,7 @@ def read_record(
     return ECGRecord(x.astype(np.float32), str(path), raw.fs, tuple(raw.leads), raw.signal.shape[1], n_valid, lacks, flat,
                      comments=raw.comments, notes=tuple(notes), **_facts(raw.comments))
 
-# %% ../nbs/02_data.ipynb #a9d86726
+# %% ../nbs/02_data.ipynb #343221e6
 @delegates(read_record)
 def read_ecg(
     path,   # a WFDB record (with or without .hea), a .npy or .npz file
@@ -416,7 +416,7 @@ def read_ecg(
     if odd: warnings.warn(f'{r.path}: {"; ".join(odd)}', ECGWarning, stacklevel=2)
     return r.signal
 
-# %% ../nbs/02_data.ipynb #82870f92
+# %% ../nbs/02_data.ipynb #c04e2bc8
 class _Array:
     "Signals as int16 at 1 µV a step, `(n, 12, 5000)`; a memory map is opened again in another process, not copied to it."
     def __init__(self, array, path=None): self.array, self.path = array, path
@@ -492,7 +492,7 @@ class ECGData:
         parts = ', '.join(f'{s} {n}' for s in SPLITS if (n := int((self.df.split == s).sum())))
         return f'{self.name}: {len(self)} ECGs' + (f' ({parts})' if parts else '')
 
-# %% ../nbs/02_data.ipynb #08bfb1e3
+# %% ../nbs/02_data.ipynb #8e780846
 @lru_cache(maxsize=None)
 def _sample_signals():
     "All signals of the sample, `(n, 12, 5000)` int16 at 1 µV a step, read-only."
@@ -510,25 +510,28 @@ def _sample_codes():
     df = _sample_table()
     return [parse_scp(s) if s else parse_dx(x) for s, x in zip(df.scp_codes, df.snomed)]
 
+_WRITERS = dict(full=write_report, headline=write_headline)  # by `detail`
+
 @lru_cache(maxsize=None)
-def _sample_reports(language):
-    return [write_report(c, language, system='scp' if isinstance(c, dict) else 'snomed') for c in _sample_codes()]
+def _sample_reports(language, detail):
+    return [_WRITERS[detail](c, language, system='scp' if isinstance(c, dict) else 'snomed') for c in _sample_codes()]
 
 def sample_data(
     split=None,    # 'train', 'valid' or 'test'; without it all
-    language='zh'  # of the reports, 'zh' or 'en'
+    language='zh', # of the reports, 'zh' or 'en'
+    detail='full'  # 'full' reports, or their 'headline': one conclusion in general terms
 )->ECGData:
     """263 real ECGs of six public databases, with reports written from their codes.
 
     Split by patient; by record where the source names no patient. `df.path` is relative to `SAMPLE`."""
-    _check_choices(language=language)
+    _check_choices(language=language, detail=detail)
     df = _sample_table().copy()
     df['codes'] = [';'.join(c) for c in _sample_codes()]
-    df['age'], df['report'] = pd.to_numeric(df.age, errors='coerce'), _sample_reports(language)
+    df['age'], df['report'] = pd.to_numeric(df.age, errors='coerce'), _sample_reports(language, detail)
     data = ECGData(df, _Array(_sample_signals()), 'sample', ('reports are written from codes',))
     return data if split is None else data.subset(split)
 
-# %% ../nbs/02_data.ipynb #599a168d
+# %% ../nbs/02_data.ipynb #150e1403
 def _read_csv(path):
     "Rows of a CSV as dictionaries with their row number in a spreadsheet (`_row`), and its encoding. Raises `ManifestError`."
     path = Path(path)
@@ -548,7 +551,7 @@ def _read_csv(path):
                                 'A text with a comma needs quotation marks.')
     return [dict(zip(names, (c.strip() for c in r)), _row=i) for i, r in rows[1:]], enc
 
-# %% ../nbs/02_data.ipynb #a200781d
+# %% ../nbs/02_data.ipynb #87a7aa52
 _SPLIT_NAMES = {a: s for s, names in dict(train='train training', valid='valid val validation dev', test='test testing').items()
                 for a in names.split()}
 _SEXES = {'': ''} | {a: s for s, names in {'': 'unknown u 未知', 'male': 'male m 男', 'female': 'female f 女'}.items()
@@ -574,7 +577,7 @@ def _check_ages(rows, path):
         try: r['age'] = float(r.get('age') or 'nan')
         except ValueError: raise _row_error(path, r, f'age is {r["age"]!r}', 'Write years as a number, or leave it empty.') from None
 
-# %% ../nbs/02_data.ipynb #d1f9666b
+# %% ../nbs/02_data.ipynb #9a8cbff9
 def _codes(text):
     "Codes of a cell: separated by `;`, `,`, `|` or blanks, or a dictionary as PTB-XL writes it."
     return parse_scp(text) if text.startswith('{') else [c for c in re.split(r'[;,|\s]+', text) if c]
@@ -584,20 +587,20 @@ def _in_row(path, row):
     try: yield
     except ReportError as e: raise _row_error(path, row, e.reason, e.hint) from None
 
-def _fill_reports(rows, path, language):
+def _fill_reports(rows, path, language, detail):
     "Every row's `report`, from the table or from its codes. Raises `ManifestError` for an empty one."
     written = 'report' not in rows[0]
     for r in rows:
         with _in_row(path, r):
             codes = _codes(r.get('codes', ''))
-            if written: r['report'] = write_report(codes, language)
+            if written: r['report'] = _WRITERS[detail](codes, language)
             normalise_report(r['report'])  # raises if it is empty
         r['codes'] = ';'.join(codes)
         if '\ufffd' in r['report'] or '锟斤拷' in r['report']:
             raise _row_error(path, r, 'the report holds signs of a wrong decoding', 'Export the table again, in UTF-8.')
     return ['reports are written from codes']*written
 
-# %% ../nbs/02_data.ipynb #3bd1b920
+# %% ../nbs/02_data.ipynb #3fb68e26
 def _hash_splits(ids):
     "Patient -> split, 80/10/10 and at least one of each from three patients on."
     order = sorted(set(ids), key=lambda s: hashlib.sha256(s.encode()).hexdigest())
@@ -620,7 +623,7 @@ def _fill_splits(rows, path):
     for r, w in zip(rows, who): r['split'] = splits[w]
     return ['split 80/10/10 by ' + ('patient' if 'patient_id' in rows[0] else 'record, since no patient is named')]
 
-# %% ../nbs/02_data.ipynb #da4c606b
+# %% ../nbs/02_data.ipynb #3ea54abd
 def _leave_out(skipped, n, max_bad, where):
     "Raise `ManifestError` if more than `max_bad` of `n` records were skipped; otherwise warn of those that were."
     if not len(skipped): return
@@ -636,23 +639,24 @@ def _locate(p, folders):
         except ECGReadError as e: error = e if f == folders[0] else error
     raise error
 
-# %% ../nbs/02_data.ipynb #a0a64905
+# %% ../nbs/02_data.ipynb #a9c64b54
 def read_manifest(
     path,          # the CSV
     *,
     root=None,     # where relative paths are looked for after the manifest's folder; without it `data_root()`
     language='zh', # of reports that are written from codes
+    detail='full', # of them, 'full' or 'headline'
     max_bad=.01,   # share of records whose file may be missing
     **kwargs       # of `read_record`, such as short='pad'
 )->ECGData:
     "Your own records from a CSV manifest; signals are read when asked for. Raises `ManifestError` with the row at fault."
-    data = _manifest(path, root, language, **kwargs)
+    data = _manifest(path, root, language, detail, **kwargs)
     _leave_out(data.skipped, len(data) + len(data.skipped), max_bad, path)
     return data
 
-def _manifest(path, root=None, language='zh', **kwargs):
+def _manifest(path, root=None, language='zh', detail='full', **kwargs):
     "As `read_manifest`, with any number of missing files."
-    _check_choices(language=language, **{k: v for k, v in kwargs.items() if k in _CHOICES})
+    _check_choices(language=language, detail=detail, **{k: v for k, v in kwargs.items() if k in _CHOICES})
     unknown = set(kwargs) - set(inspect.signature(read_record).parameters)
     if unknown: raise TypeError(f'{sorted(unknown)[0]!r} is no setting of read_record')
     path = Path(path)
@@ -660,7 +664,7 @@ def _manifest(path, root=None, language='zh', **kwargs):
     _check_columns(rows, path)
     _check_ages(rows, path)
     _map_cell(rows, 'sex', _SEXES, path)
-    notes = [f'read as {enc}', *_fill_reports(rows, path, language), *_fill_splits(rows, path)]
+    notes = [f'read as {enc}', *_fill_reports(rows, path, language, detail), *_fill_splits(rows, path)]
     columns = list(rows[0])
     rows, bad = _find_files(rows, path, [path.parent, root or data_root()])
     df = pd.DataFrame(rows, columns=[*columns, 'file']).rename(columns={'_row': 'row'})
@@ -681,7 +685,7 @@ def _find_files(rows, path, folders):
         found.append(r)
     return found, bad
 
-# %% ../nbs/02_data.ipynb #c4c1bad8
+# %% ../nbs/02_data.ipynb #f702bbc4
 def _progress(items, show):
     if not show: return items
     from fastprogress.fastprogress import progress_bar
@@ -718,7 +722,7 @@ def _annotated(data, flat, notes, bad, old):
     data.skipped = pd.concat([old.skipped, _skipped(bad)], ignore_index=True)
     return data
 
-# %% ../nbs/02_data.ipynb #eac25cd6
+# %% ../nbs/02_data.ipynb #4cfbacdd
 PREPARED = 1                                     # version of the folder's layout
 _RECORD_BYTES = 2*N_LEADS*N_SAMPLES              # of one prepared ECG
 _FORMAT = dict(format='ecgclip-prepared', version=PREPARED, dtype='int16', step_mv=.001, fs=FS, leads=list(LEADS))
@@ -734,7 +738,7 @@ def _check_dest(dest, n, overwrite):
         raise ManifestError(dest, f'{n} records need {need/1e9:.1f} GB, {free/1e9:.1f} GB are free',
                             'Make room, or choose another disk.')
 
-# %% ../nbs/02_data.ipynb #5fc67dc1
+# %% ../nbs/02_data.ipynb #3178e0da
 def _quantised(ecg, where):
     "int16 at 1 µV a step. Raises `ECGReadError` for values that do not fit."
     q = np.rint(ecg.astype(np.float64)*1000)
@@ -765,7 +769,7 @@ def _write_signals(data, path, progress):
         f.flush(); os.fsync(f.fileno())
     return good, flat, notes, bad, sha.hexdigest()
 
-# %% ../nbs/02_data.ipynb #37a3467b
+# %% ../nbs/02_data.ipynb #c6ef1a1b
 def prepare(
     source,          # a manifest (CSV), or an `ECGData`
     dest,            # the folder to write
@@ -806,7 +810,7 @@ def _write_tables(data, folder, sha):
                           sha256_samples=sha, sha256_records=_sha_file(folder/'records.csv'))
     (folder/'meta.json').write_text(json.dumps(meta, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
 
-# %% ../nbs/02_data.ipynb #8ab591fc
+# %% ../nbs/02_data.ipynb #8989eaea
 def _read_meta(folder):
     where = folder/'meta.json'
     try: meta = json.loads(where.read_text(encoding='utf-8'))
@@ -852,11 +856,12 @@ def _sha_samples(a):
     for i in range(0, len(a), 100): sha.update(a[i:i+100].tobytes())
     return sha.hexdigest()
 
-# %% ../nbs/02_data.ipynb #b268ae79
+# %% ../nbs/02_data.ipynb #65380fbf
 def open_data(
     source=None,     # nothing, a CSV manifest, a folder written by `prepare`, or an `ECGData`
     *,
     language='zh',   # of reports that are written from codes
+    detail='full',   # of them, 'full' or 'headline'
     max_bad=.01,     # share of a manifest's records that may be unreadable
     progress=False,  # show a bar while a manifest's records are checked
     check=True,      # read every record of a manifest once before it is used
@@ -864,17 +869,17 @@ def open_data(
 )->ECGData:
     "The embedded sample, a manifest or a prepared set. Raises `ManifestError` for anything else."
     if isinstance(source, ECGData): return source
-    if source is None: return sample_data(language=language)
+    if source is None: return sample_data(language=language, detail=detail)
     path = Path(source)
     if path.is_dir(): return open_prepared(path)
     if not path.exists(): raise ManifestError(path, 'no such file or folder', 'Give a CSV manifest or a folder that prepare wrote.')
     if path.suffix.lower() != '.csv':
         raise ManifestError(path, f'cannot read a set from {path.suffix or "this file"!r}',
                             'Give a CSV manifest or a folder that prepare wrote.')
-    if not check: return read_manifest(path, language=language, max_bad=max_bad, **kwargs)
-    return _manifest(path, language=language, **kwargs).check(max_bad, progress)
+    if not check: return read_manifest(path, language=language, detail=detail, max_bad=max_bad, **kwargs)
+    return _manifest(path, language=language, detail=detail, **kwargs).check(max_bad, progress)
 
-# %% ../nbs/02_data.ipynb #2c4c131e
+# %% ../nbs/02_data.ipynb #2b2b1553
 def describe(
     data  # an `ECGData`
 )->pd.DataFrame:

@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/transforms.html.md"""
 __all__ = ['MODALITIES', 'BACKENDS', 'PRESETS', 'segment_ecg', 'gramian_angular_field', 'recurrence_plot',
            'markov_transition_field', 'ECGToImages', 'Augment']
 
-# %% ../nbs/04_transforms.ipynb #c30d3585
+# %% ../nbs/04_transforms.ipynb #fc174d82
 import math, sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -23,7 +23,7 @@ from torch import nn
 
 from .core import FS, N_LEADS, N_SAMPLES, TransformError, _twelve_from_eight
 
-# %% ../nbs/04_transforms.ipynb #61e1e133
+# %% ../nbs/04_transforms.ipynb #ec0e97b4
 def segment_ecg(
     ecg,           # `(..., leads, samples)`
     segment=100,   # points in a segment
@@ -35,7 +35,7 @@ def segment_ecg(
     if n < segment: raise TransformError('ecg', f'{n} samples are fewer than one segment of {segment}', 'Choose a shorter segment or pad the record.')
     return rearrange(ecg.unfold(-1, segment, stride), '... l t s -> ... t l s')
 
-# %% ../nbs/04_transforms.ipynb #ebe12a85
+# %% ../nbs/04_transforms.ipynb #f8801636
 _EPS = 10*2.**-52  # a range below this is constant, in mV far below any converter's step; the same rule as scikit-learn's, so as pyts'
 
 def _unit(x, lo, hi):
@@ -55,7 +55,7 @@ def _polar(x, sample_range, value_range):
     cos = torch.where(u < .5, a + (b - a)*u, b - (b - a)*v)
     return cos, (((1 - b) + (b - a)*v)*((1 + a) + (b - a)*u)).clamp(min=0).sqrt()
 
-# %% ../nbs/04_transforms.ipynb #cff3a6db
+# %% ../nbs/04_transforms.ipynb #8c427171
 def _pair(f, a, b, out=None):
     "`f(a_i, b_j)` for all pairs of points: `(..., n)` -> `(..., n, n)`."
     return f(a[..., :, None], b[..., None, :], out=out)
@@ -96,7 +96,7 @@ def gramian_angular_field(
     _increasing('value_range', value_range)
     return _gramian(*_polar(_full(x), sample_range, value_range), method).to(x.dtype)
 
-# %% ../nbs/04_transforms.ipynb #10e6f8c6
+# %% ../nbs/04_transforms.ipynb #f701ec4c
 @lru_cache(None)
 def _rank(
     n,       # how many values
@@ -129,7 +129,7 @@ def _distance_percentile(s, percent):
     b, a = top.topk(2).values.split(1, -1)
     return _lerp(a, b, t)
 
-# %% ../nbs/04_transforms.ipynb #7a085bbd
+# %% ../nbs/04_transforms.ipynb #af3d739a
 def _threshold(s, threshold, percentage):
     "The threshold of each segment of sorted points, `(..., 1)`, a number, or nothing."
     if threshold == 'point': return _distance_percentile(s, percentage)
@@ -158,7 +158,7 @@ def recurrence_plot(
     y = _full(x) if threshold is None else _exact(_full(x))
     return _recurrence(y, _threshold(y.sort(-1).values, threshold, percentage)).to(x.dtype)
 
-# %% ../nbs/04_transforms.ipynb #f7dd6e14
+# %% ../nbs/04_transforms.ipynb #b38ce45f
 def _quantile_edges(s, n_bins):
     "Inner quantiles of sorted points, `(..., n)` -> `(..., n_bins-1)`; of edges closer than 1e-8 the highest counts, as in pyts."
     ranks = [_rank(s.shape[-1], 100/n_bins*k) for k in range(1, n_bins)]
@@ -184,7 +184,7 @@ def _transitions(bins, n_bins, dtype):
     count = count.view(*bins.shape[:-1], n_bins, n_bins)
     return count/count.sum(-1, keepdim=True).clamp(min=1)
 
-# %% ../nbs/04_transforms.ipynb #eded5bd6
+# %% ../nbs/04_transforms.ipynb #0a810a1d
 def _field(bins, share):
     "`share[bins_i, bins_j]`: `(..., n)` and `(..., k, k)` -> `(..., n, n)`."
     *lead, n = bins.shape
@@ -213,7 +213,7 @@ def markov_transition_field(
     else: bin_edges = torch.as_tensor(bin_edges, dtype=y.dtype, device=y.device)
     return _markov(y, bin_edges.expand(*y.shape[:-1], -1), x.dtype)
 
-# %% ../nbs/04_transforms.ipynb #d27bab9e
+# %% ../nbs/04_transforms.ipynb #d2cb7b3c
 MODALITIES = ('GAF', 'RP', 'MTF')
 
 def _floats(name, r):
@@ -250,7 +250,7 @@ class ECGToImages(nn.Module):
         self._check()
         self._memory = _Memory()
 
-# %% ../nbs/04_transforms.ipynb #27878560
+# %% ../nbs/04_transforms.ipynb #c2899c79
 BACKENDS = ('auto', 'torch', 'numba', 'pyts')
 
 @patch
@@ -275,7 +275,7 @@ def _check_signal(ecg):
     hint = 'Add a batch dimension: ecg[None].' if ecg.ndim == 2 and ecg.shape[0] == N_LEADS else 'Give (batch, 12, samples) in mV.'
     raise TransformError('ecg', f'shape {tuple(ecg.shape)} is not (batch, {N_LEADS}, samples)', hint)
 
-# %% ../nbs/04_transforms.ipynb #7f1b45aa
+# %% ../nbs/04_transforms.ipynb #05f6e6a9
 @patch
 def _edges(self:ECGToImages, s): return _EDGES[self.strategy](s, self.n_bins)
 
@@ -305,7 +305,7 @@ def _torch_images(self, x, out):
         self._fill_torch(frames[i:i+n], None if edges is None else edges[i:i+n], o)
         if out.dtype != x.dtype: images[i:i+n] = o
 
-# %% ../nbs/04_transforms.ipynb #fd699f57
+# %% ../nbs/04_transforms.ipynb #89003677
 @patch
 def n_frames(self:ECGToImages, n_samples=N_SAMPLES)->int:
     "How many frames `T` a signal of `n_samples` gives."
@@ -318,7 +318,7 @@ def points(self:ECGToImages, ecg):
     x = segment_ecg(_full(ecg), self.segment, self.stride)
     return reduce(x, 'b t l (n g) -> b t l n', 'mean', g=self.segment//self.image_size).contiguous()
 
-# %% ../nbs/04_transforms.ipynb #0d91bfe0
+# %% ../nbs/04_transforms.ipynb #ab8124c9
 def _percentile_loop(s, lo, hi, t, out):
     "The `lo`-th and `hi`-th smallest distance between sorted points `(N,n)`, interpolated by `t` as in `_lerp`, into `(N,)`."
     n, low = s.shape[1], lo if lo >= 0 else hi
@@ -345,7 +345,7 @@ def _percentile_loop(s, lo, hi, t, out):
         x, y = 0. if lo < 0 else near[lo-below], near[hi-below]
         out[m] = x + (y - x)*t if t < .5 else y - (y - x)*(1 - t)
 
-# %% ../nbs/04_transforms.ipynb #a62a5de7
+# %% ../nbs/04_transforms.ipynb #88895a2a
 def _gramian_loop(cos, sin, summation, out):
     "`_gramian` of `(N,n)` into `out[:,0]` of `(N,3,n,n)`."
     for m in range(len(cos)):
@@ -387,7 +387,7 @@ def _jit(f):
     from numba import njit
     return njit(nogil=True, cache=True)(f)
 
-# %% ../nbs/04_transforms.ipynb #0e1baccd
+# %% ../nbs/04_transforms.ipynb #7b4f8448
 class _Memory:
     """Memory for images on the CPU, taken again as soon as no tensor refers to it: fresh memory costs the operating system more
     time than the images take. Copies and pickles of the layer start without."""
@@ -432,7 +432,7 @@ def _numba_images(self, x, out):
     edges = self._edges(s) if edges is None else edges.flatten(0, 1)
     _in_threads(_markov_loop, y.numpy(), edges.contiguous().numpy(), images)
 
-# %% ../nbs/04_transforms.ipynb #e8dfa212
+# %% ../nbs/04_transforms.ipynb #3ec83a56
 def _pyts_images(self, x, out):
     "As `_torch_images`, by pyts; it has no bins over a record."
     import warnings
@@ -449,7 +449,7 @@ def _pyts_images(self, x, out):
     if self.threshold is None: fields[1][:] /= self.distance_scale
     for m, f in enumerate(fields): out.view(-1, 3, *out.shape[-2:])[:, m] = torch.from_numpy(f).to(out)
 
-# %% ../nbs/04_transforms.ipynb #a1432f2a
+# %% ../nbs/04_transforms.ipynb #ad31f53b
 _BACKENDS = dict(torch=_torch_images, numba=_numba_images, pyts=_pyts_images)
 
 def _traced(): return torch.compiler.is_compiling() or torch.jit.is_tracing()
@@ -473,7 +473,7 @@ def forward(self:ECGToImages,
     _BACKENDS[self._backend(x, dtype)](self, x, out)
     return out
 
-# %% ../nbs/04_transforms.ipynb #bc92773d
+# %% ../nbs/04_transforms.ipynb #c01907cd
 PRESETS = dict(published={}, millivolt=dict(method='summation', value_range=(-2., 2.), threshold=None, distance_scale=2., bins_over='record'))
 _SETTINGS = ('segment', 'stride', 'image_size', 'method', 'sample_range', 'value_range', 'threshold', 'percentage', 'distance_scale', 'n_bins', 'strategy', 'bins_over', 'dtype')
 
@@ -508,7 +508,7 @@ def extra_repr(self:ECGToImages):
     usual = ECGToImages().to_dict()
     return ', '.join(f'{k}={v!r}' for k, v in self.to_dict().items() if v != usual[k])
 
-# %% ../nbs/04_transforms.ipynb #8944ce64
+# %% ../nbs/04_transforms.ipynb #370d12d8
 class Augment(nn.Module):
     "Random variation of training signals, `(B,12,samples)` in mV -> the same; nothing in eval mode. Draws from torch's generator of the device."
     def __init__(self,
@@ -537,7 +537,7 @@ class Augment(nn.Module):
             if not (1 if k == 'gain' else 0) <= v <= hi: raise TransformError(k, f'{v} is out of range', 'Probabilities and shares lie in [0, 1], gain is at least 1, the rest at least 0.')
         self.register_buffer('leads', torch.from_numpy(_twelve_from_eight()).float(), persistent=False)  # (12,8)
 
-# %% ../nbs/04_transforms.ipynb #7d72e7a8
+# %% ../nbs/04_transforms.ipynb #34af37f8
 _AUGMENT = ('p', 'p_shift', 'shift', 'p_gain', 'gain', 'p_lead_gain', 'lead_gain', 'p_noise', 'noise', 'p_wander', 'wander', 'p_hum', 'hum', 'hum_hz', 'p_drop', 'drop')
 
 @patch
@@ -564,7 +564,7 @@ def _shift(self:Augment, x, on):
     at = (torch.arange(x.shape[-1], device=x.device) + d).clamp(0, x.shape[-1] - 1)
     return x.gather(-1, at.expand(x.shape))
 
-# %% ../nbs/04_transforms.ipynb #4eafa48c
+# %% ../nbs/04_transforms.ipynb #cdb6674a
 @patch
 def _waves(self:Augment, x, on):
     "Baseline wander and hum in mV, `(B,12,samples)`."
@@ -587,7 +587,7 @@ def _keep(self:Augment, x, on):
     r = torch.rand_like(x[..., :1])
     return ~((r < self.drop) & (r < r.amax(1, keepdim=True)) & (self._chosen(x, on, self.p_drop) > 0))
 
-# %% ../nbs/04_transforms.ipynb #a01cea93
+# %% ../nbs/04_transforms.ipynb #ce6f4942
 @patch
 @torch.no_grad()
 def forward(self:Augment,

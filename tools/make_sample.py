@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import wfdb
+from ecgclip.reports import parse_dx, parse_scp, write_headline
 
 N, FS = 5000, 500
 LEADS = 'I II III aVR aVL aVF V1 V2 V3 V4 V5 V6'.split()
 CHALLENGE = ('chapman_ningbo', 'cpsc2018', 'cpsc2018_extra', 'georgia', 'ptbxl_challenge')
 NORMAL, KEEP_NORMAL = frozenset({'NORM', 'SR'}), 45  # the one label set that is thinned out, and to how many
-N_TEST, N_VALID = 104, 36
+TEST_SHARE, MOST_TEST = .44, 13  # of the patients with one headline
+VALID_SHARE = .2                  # of the others
 LIMIT = 12_000_000                                  # bytes, all files together
 COLUMNS = 'record source path split patient_id sex age scp_codes snomed flat report_original report_language'.split()
 
@@ -105,37 +107,22 @@ def thin(records, dropped):
 
 # --- split by patient, the same label sets on both sides as far as possible -------------------------------------------------
 
+def headline(r):
+    "The main conclusion of a record's codes."
+    return write_headline(parse_scp(r['scp_codes']) if r['scp_codes'] else parse_dx(r['snomed']), system='scp' if r['scp_codes'] else 'snomed')
+
 def split(records):
+    """Mark each record train, valid or test. Patients stay whole; each headline (the main conclusion of the codes) is shared out, but at
+    most MOST_TEST of one go to the test, so that answering with the most common report is not worth much there."""
     units = defaultdict(list)  # patient -> records
     for r in records: units[r['patient_id'] or f"{r['source']}/{r['record']}"].append(r)
-    sets = defaultdict(list)   # label set -> patients
-    for u, rs in units.items(): sets[','.join(sorted(rs[0]['labels']))].append(u)
-    where, single = {}, []
-    share_test, share_valid = N_TEST/len(records), N_VALID/len(records)
-    for labels, us in sorted(sets.items()):
-        us.sort(key=lambda u: key('split', u))
-        n, n_test, n_valid = len(us), 0, 0
-        if n == 1: single += us; continue
-        n_test = max(1, math.floor(n*share_test + .5))
-        n_valid = min(math.floor(n*share_valid + .5), n - n_test - 1)
-        for i, u in enumerate(us): where[u] = 'test' if i < n_test else 'valid' if i < n_test + n_valid else 'train'
-    _place_singles(single, units, where)
-    for u, s in where.items():
-        for r in units[u]: r['split'] = s
-
-def _place_singles(single, units, where):
-    "Label sets seen once go to test and valid as long as each of their codes stays in training; the others are for training."
-    codes = lambda u: {c for r in units[u] for c in r['labels']}
-    count = lambda s: sum(len(units[u]) for u, w in where.items() if w == s)
-    left = Counter(c for u in units if where.get(u, 'train') == 'train' for c in codes(u))  # what training has, or may have
-    waiting = sorted(single, key=lambda u: key('single', u))
-    for name, target in (('test', N_TEST), ('valid', N_VALID)):
-        while waiting and count(name) < target:
-            u = max(waiting, key=lambda u: (min(left[c] for c in codes(u)) > 1, -waiting.index(u)))
-            waiting.remove(u)
-            where[u] = name
-            left.subtract(codes(u))
-    for u in waiting: where[u] = 'train'
+    groups = defaultdict(list)  # headline -> patients, in an order that is always the same
+    for u in sorted(units, key=lambda u: key('split', u)): groups[headline(units[u][0])].append(u)
+    for us in groups.values():
+        n_test = min(MOST_TEST, math.floor(len(us)*TEST_SHARE + .5))
+        n_valid = math.floor((len(us) - n_test)*VALID_SHARE + .5) if len(us) > 2 else 0
+        for i, u in enumerate(us):
+            for r in units[u]: r['split'] = 'test' if i < n_test else 'valid' if i < n_test + n_valid else 'train'
 
 # --- files ----------------------------------------------------------------------------------------------------------------
 
