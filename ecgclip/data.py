@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/data.html.md"""
 __all__ = ['SAMPLE', 'MAX_VALUES', 'SPLITS', 'COLUMNS', 'PREPARED', 'ECGWarning', 'ECGRecord', 'read_record', 'read_ecg',
            'ECGData', 'sample_data', 'read_manifest', 'prepare', 'open_prepared', 'open_data', 'describe']
 
-# %% ../nbs/02_data.ipynb #fc30f4bc
+# %% ../nbs/02_data.ipynb #06f0dee7
 import csv, hashlib, inspect, io, json, math, os, re, shutil, tempfile, warnings, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ import ecgclip
 from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGReadError, ManifestError, ReportError, data_root, new_folder, standard_lead
 from .reports import normalise_report, parse_dx, parse_scp, report_groups, write_headline, write_report
 
-# %% ../nbs/02_data.ipynb #f8302474
+# %% ../nbs/02_data.ipynb #41311017
 SAMPLE = Path(ecgclip.__file__).parent/'sample'  # the embedded records
 MAX_VALUES = 50_000_000                          # of one record: twelve leads for more than two hours at 500 Hz
 _UNITS = {'mv': 1., 'uv': 1e-3, 'µv': 1e-3, 'μv': 1e-3, 'v': 1e3, 'nv': 1e-6}  # in millivolts
@@ -46,7 +46,7 @@ def _number(text, kind, where, what):
     except ValueError: pass
     raise ECGReadError(where, f'{what} is {text[:40]!r}', 'Correct the header.')
 
-# %% ../nbs/02_data.ipynb #1586cccd
+# %% ../nbs/02_data.ipynb #441f88b6
 @dataclass
 class _Signal:
     "One signal line of a WFDB header."
@@ -70,7 +70,7 @@ def _signal_line(line, where):
     zero = _number(gain[2] or t[4], int, where, 'baseline')
     return _Signal(t[0], fmt[1], int(fmt[4] or 0), g, zero, gain[3] or 'mV', _number(t[6], int, where, 'checksum'), t[8].strip())
 
-# %% ../nbs/02_data.ipynb #2e4ecd20
+# %% ../nbs/02_data.ipynb #7b863184
 @dataclass
 class _Header:
     "A WFDB header: sampling rate in Hz, samples a lead, signal lines, comments, and what is odd about it."
@@ -111,7 +111,7 @@ def _read_header(path):
     signals = [_signal_line(l, path) for l in body[1:]]
     return _Header(path, fs, n, signals, tuple(l[1:].strip() for l in lines if l.startswith('#')), notes)
 
-# %% ../nbs/02_data.ipynb #0f2cf841
+# %% ../nbs/02_data.ipynb #96faa178
 def _inside(folder, name, where):
     "The signal file beside its header; a header must not lead anywhere else."
     if not re.fullmatch(r'[^/\\:\0]+', name) or name in ('.', '..', '-', '~'):
@@ -142,7 +142,7 @@ def _decode_flac(path, k, n, offset):
     if len(d) < n: raise _too_short(path, n, len(d))
     return d
 
-# %% ../nbs/02_data.ipynb #af3ef72b
+# %% ../nbs/02_data.ipynb #c74c62aa
 def _decode_wfdb(h):
     "Any other format: let `wfdb` decode it. Gives `(n, signals)` integers and which of them are valid."
     import wfdb
@@ -173,7 +173,7 @@ def _check_sums(h, d):
             raise ECGReadError(h.path, f'the samples of lead {s.name} do not add up to the checksum',
                                'The file is damaged, get it again; or read it with verify=False.')
 
-# %% ../nbs/02_data.ipynb #d2f73f17
+# %% ../nbs/02_data.ipynb #69749cac
 @dataclass
 class _Raw:
     "What a file holds: `(leads, n)` millivolts, sampling rate in Hz, names of leads, comments, notes."
@@ -192,7 +192,7 @@ def _read_wfdb(path, verify=True):
     mv = (d - np.array([s.baseline for s in h.signals], float))/[s.gain for s in h.signals]*unit
     return _Raw(np.where(valid, mv, np.nan).T, h.fs, [s.name for s in h.signals], h.comments, h.notes)
 
-# %% ../nbs/02_data.ipynb #13e30661
+# %% ../nbs/02_data.ipynb #324524f7
 def _read_npy(path, fs=None, unit=None, leads=None):
     with _reading(path, 'NumPy file'): a = np.load(path, mmap_mode='r', allow_pickle=False)
     return _from_array(a, path, fs, unit, leads)
@@ -226,7 +226,7 @@ def _leads_first(a, leads, where):
     found = f'{min(a.shape)} leads' if a.ndim == 2 else 'not two axes'
     raise ECGReadError(where, f'an array of {a.shape}, {found}', f'It must be ({k}, n) or (n, {k}); name other leads by leads=[...].')
 
-# %% ../nbs/02_data.ipynb #f4206c8e
+# %% ../nbs/02_data.ipynb #32fd5af9
 def _in_order(raw, where, missing='error', extra='error'):
     "`(12, n)` in the standard order, and the leads that are missing."
     at = {}
@@ -247,7 +247,7 @@ def _in_order(raw, where, missing='error', extra='error'):
     zeros = np.zeros(raw.signal.shape[1])
     return np.stack([zeros if l in lacks else raw.signal[at[l]] for l in LEADS]), lacks
 
-# %% ../nbs/02_data.ipynb #c71a87ba
+# %% ../nbs/02_data.ipynb #d820e723
 def _ratio(fs, where):
     "500 Hz as a fraction of the file's rate."
     if not 50 <= fs <= 100_000:
@@ -286,7 +286,7 @@ def _check_finite(x, where):
     raise ECGReadError(f'{where}, lead {LEADS[lead]}', f'{bad[lead].sum()} of {x.shape[1]} samples are invalid (NaN)',
                        f'{bad.any(1).sum()} leads are concerned. Repair or leave out the record.')
 
-# %% ../nbs/02_data.ipynb #e94a2fa0
+# %% ../nbs/02_data.ipynb #bc06632b
 def _check_amplitude(x, where, missing=()):
     "Notes on the amplitude and the flat leads of `(12, 5000)` millivolts. Raises `ECGReadError` for what is no ECG in millivolts."
     swing = np.ptp(x, axis=1)
@@ -313,7 +313,7 @@ def _odd_limbs(x, without):
     odd = [l for l, o in zip(LEADS[2:6], off) if o > .2]
     return [f'{", ".join(odd)} do not follow from I and II; check the order of the leads']*bool(odd)
 
-# %% ../nbs/02_data.ipynb #9f6bb915
+# %% ../nbs/02_data.ipynb #1ac467ef
 @dataclass
 class ECGRecord:
     "One ECG in the standard form, and what its file says."
@@ -349,7 +349,7 @@ def _facts(comments):
                 sex=dict(m='male', male='male', f='female', female='female').get(sex, ''),
                 codes=tuple(c for c in codes if c.lower() not in ('', 'unknown')))
 
-# %% ../nbs/02_data.ipynb #5a91563c
+# %% ../nbs/02_data.ipynb #2df23e55
 def _find(path):
     "The file that `path` means: itself, or the WFDB header of that name. Raises `ECGReadError`."
     p = Path(path)
@@ -404,7 +404,7 @@ def read_record(
     return ECGRecord(x.astype(np.float32), str(path), raw.fs, tuple(raw.leads), raw.signal.shape[1], n_valid, lacks, flat,
                      comments=raw.comments, notes=tuple(notes), **_facts(raw.comments))
 
-# %% ../nbs/02_data.ipynb #343221e6
+# %% ../nbs/02_data.ipynb #c12b8939
 @delegates(read_record)
 def read_ecg(
     path,   # a WFDB record (with or without .hea), a .npy or .npz file
@@ -416,7 +416,7 @@ def read_ecg(
     if odd: warnings.warn(f'{r.path}: {"; ".join(odd)}', ECGWarning, stacklevel=2)
     return r.signal
 
-# %% ../nbs/02_data.ipynb #c04e2bc8
+# %% ../nbs/02_data.ipynb #099d3861
 class _Array:
     "Signals as int16 at 1 µV a step, `(n, 12, 5000)`; a memory map is opened again in another process, not copied to it."
     def __init__(self, array, path=None): self.array, self.path = array, path
@@ -492,7 +492,7 @@ class ECGData:
         parts = ', '.join(f'{s} {n}' for s in SPLITS if (n := int((self.df.split == s).sum())))
         return f'{self.name}: {len(self)} ECGs' + (f' ({parts})' if parts else '')
 
-# %% ../nbs/02_data.ipynb #8e780846
+# %% ../nbs/02_data.ipynb #57f2212e
 @lru_cache(maxsize=None)
 def _sample_signals():
     "All signals of the sample, `(n, 12, 5000)` int16 at 1 µV a step, read-only."
@@ -531,7 +531,7 @@ def sample_data(
     data = ECGData(df, _Array(_sample_signals()), 'sample', ('reports are written from codes',))
     return data if split is None else data.subset(split)
 
-# %% ../nbs/02_data.ipynb #150e1403
+# %% ../nbs/02_data.ipynb #acb5b983
 def _read_csv(path):
     "Rows of a CSV as dictionaries with their row number in a spreadsheet (`_row`), and its encoding. Raises `ManifestError`."
     path = Path(path)
@@ -551,7 +551,7 @@ def _read_csv(path):
                                 'A text with a comma needs quotation marks.')
     return [dict(zip(names, (c.strip() for c in r)), _row=i) for i, r in rows[1:]], enc
 
-# %% ../nbs/02_data.ipynb #87a7aa52
+# %% ../nbs/02_data.ipynb #2c92db9e
 _SPLIT_NAMES = {a: s for s, names in dict(train='train training', valid='valid val validation dev', test='test testing').items()
                 for a in names.split()}
 _SEXES = {'': ''} | {a: s for s, names in {'': 'unknown u 未知', 'male': 'male m 男', 'female': 'female f 女'}.items()
@@ -577,7 +577,7 @@ def _check_ages(rows, path):
         try: r['age'] = float(r.get('age') or 'nan')
         except ValueError: raise _row_error(path, r, f'age is {r["age"]!r}', 'Write years as a number, or leave it empty.') from None
 
-# %% ../nbs/02_data.ipynb #9a8cbff9
+# %% ../nbs/02_data.ipynb #6e31a0d1
 def _codes(text):
     "Codes of a cell: separated by `;`, `,`, `|` or blanks, or a dictionary as PTB-XL writes it."
     return parse_scp(text) if text.startswith('{') else [c for c in re.split(r'[;,|\s]+', text) if c]
@@ -600,7 +600,7 @@ def _fill_reports(rows, path, language, detail):
             raise _row_error(path, r, 'the report holds signs of a wrong decoding', 'Export the table again, in UTF-8.')
     return ['reports are written from codes']*written
 
-# %% ../nbs/02_data.ipynb #3fb68e26
+# %% ../nbs/02_data.ipynb #77f68968
 def _hash_splits(ids):
     "Patient -> split, 80/10/10 and at least one of each from three patients on."
     order = sorted(set(ids), key=lambda s: hashlib.sha256(s.encode()).hexdigest())
@@ -623,7 +623,7 @@ def _fill_splits(rows, path):
     for r, w in zip(rows, who): r['split'] = splits[w]
     return ['split 80/10/10 by ' + ('patient' if 'patient_id' in rows[0] else 'record, since no patient is named')]
 
-# %% ../nbs/02_data.ipynb #3ea54abd
+# %% ../nbs/02_data.ipynb #bb721c9c
 def _leave_out(skipped, n, max_bad, where):
     "Raise `ManifestError` if more than `max_bad` of `n` records were skipped; otherwise warn of those that were."
     if not len(skipped): return
@@ -639,7 +639,7 @@ def _locate(p, folders):
         except ECGReadError as e: error = e if f == folders[0] else error
     raise error
 
-# %% ../nbs/02_data.ipynb #a9c64b54
+# %% ../nbs/02_data.ipynb #6f28c1a0
 def read_manifest(
     path,          # the CSV
     *,
@@ -685,7 +685,7 @@ def _find_files(rows, path, folders):
         found.append(r)
     return found, bad
 
-# %% ../nbs/02_data.ipynb #f702bbc4
+# %% ../nbs/02_data.ipynb #278ee85a
 def _progress(items, show):
     if not show: return items
     from fastprogress.fastprogress import progress_bar
@@ -722,7 +722,7 @@ def _annotated(data, flat, notes, bad, old):
     data.skipped = pd.concat([old.skipped, _skipped(bad)], ignore_index=True)
     return data
 
-# %% ../nbs/02_data.ipynb #4cfbacdd
+# %% ../nbs/02_data.ipynb #81f216f6
 PREPARED = 1                                     # version of the folder's layout
 _RECORD_BYTES = 2*N_LEADS*N_SAMPLES              # of one prepared ECG
 _FORMAT = dict(format='ecgclip-prepared', version=PREPARED, dtype='int16', step_mv=.001, fs=FS, leads=list(LEADS))
@@ -738,7 +738,7 @@ def _check_dest(dest, n, overwrite):
         raise ManifestError(dest, f'{n} records need {need/1e9:.1f} GB, {free/1e9:.1f} GB are free',
                             'Make room, or choose another disk.')
 
-# %% ../nbs/02_data.ipynb #3178e0da
+# %% ../nbs/02_data.ipynb #50f52e4c
 def _quantised(ecg, where):
     "int16 at 1 µV a step. Raises `ECGReadError` for values that do not fit."
     q = np.rint(ecg.astype(np.float64)*1000)
@@ -769,7 +769,7 @@ def _write_signals(data, path, progress):
         f.flush(); os.fsync(f.fileno())
     return good, flat, notes, bad, sha.hexdigest()
 
-# %% ../nbs/02_data.ipynb #c6ef1a1b
+# %% ../nbs/02_data.ipynb #5a6984a6
 def prepare(
     source,          # a manifest (CSV), or an `ECGData`
     dest,            # the folder to write
@@ -810,7 +810,7 @@ def _write_tables(data, folder, sha):
                           sha256_samples=sha, sha256_records=_sha_file(folder/'records.csv'))
     (folder/'meta.json').write_text(json.dumps(meta, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
 
-# %% ../nbs/02_data.ipynb #8989eaea
+# %% ../nbs/02_data.ipynb #4db2b5fc
 def _read_meta(folder):
     where = folder/'meta.json'
     try: meta = json.loads(where.read_text(encoding='utf-8'))
@@ -856,7 +856,7 @@ def _sha_samples(a):
     for i in range(0, len(a), 100): sha.update(a[i:i+100].tobytes())
     return sha.hexdigest()
 
-# %% ../nbs/02_data.ipynb #65380fbf
+# %% ../nbs/02_data.ipynb #8ed95821
 def open_data(
     source=None,     # nothing, a CSV manifest, a folder written by `prepare`, or an `ECGData`
     *,
@@ -879,7 +879,7 @@ def open_data(
     if not check: return read_manifest(path, language=language, detail=detail, max_bad=max_bad, **kwargs)
     return _manifest(path, language=language, detail=detail, **kwargs).check(max_bad, progress)
 
-# %% ../nbs/02_data.ipynb #2b2b1553
+# %% ../nbs/02_data.ipynb #7006fac5
 def describe(
     data  # an `ECGData`
 )->pd.DataFrame:

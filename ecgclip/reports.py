@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/reports.html.md"""
 __all__ = ['CATEGORIES', 'SYSTEMS', 'normalise_report', 'report_groups', 'Term', 'terms', 'find_term', 'implied_by', 'parse_scp',
            'parse_dx', 'write_report', 'write_headline']
 
-# %% ../nbs/01_reports.ipynb #168e3e88
+# %% ../nbs/01_reports.ipynb #a05cb266
 import ast, csv, difflib, random, re, unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,7 +20,7 @@ import numpy as np
 
 from .core import ReportError
 
-# %% ../nbs/01_reports.ipynb #7336d034
+# %% ../nbs/01_reports.ipynb #0f2150a9
 def _char_table():
     "What single characters become: a table for `str.translate`."
     t = {0xFF01 + i: 0x21 + i for i in range(94)}                                           # full-width ASCII
@@ -35,7 +35,7 @@ def _char_table():
 _CHARS = _char_table()
 def _fold(s): return unicodedata.normalize('NFC', s.translate(_CHARS))
 
-# %% ../nbs/01_reports.ipynb #1e283ce1
+# %% ../nbs/01_reports.ipynb #18a64c95
 _HAN = '\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003ffff'
 _WIDE = _HAN + '、。（）《》【】「」“”‘’…'
 _PUNCT, _EDGE = ',;:!?，；：！？', ' ,;:，；：。、'
@@ -69,7 +69,7 @@ def _chinese(s):
     s = re.sub(r'([。、])\1+', r'\1', _run.sub(_mark, _stop.sub('。', s)))
     return _number.sub(r'\1', s)
 
-# %% ../nbs/01_reports.ipynb #636dc1ca
+# %% ../nbs/01_reports.ipynb #ffaab7fc
 def _cut(words):
     "A pattern for `words` cut off after any letter."
     return words[0] + (f'(?:{_cut(words[1:])})?' if len(words) > 1 else '')
@@ -91,7 +91,7 @@ def _ptbxl(s):
         s = t
     return re.sub(r'\bf#r\b|(?<!\w)#bergang\b', lambda m: _lost_ue[m.group()], s) if '#' in s else s
 
-# %% ../nbs/01_reports.ipynb #4bf63479
+# %% ../nbs/01_reports.ipynb #82a6b2e0
 def _trim(s): return s.lstrip(_EDGE + '\n\t\r').rstrip(_EDGE + '.\n\t\r')
 
 def normalise_report(
@@ -107,7 +107,7 @@ def normalise_report(
     if not any(c.isalnum() for c in s): raise ReportError(where, f'the report is empty ({text[:20]!r})', 'Add its text, or leave the record out.')
     return s
 
-# %% ../nbs/01_reports.ipynb #f774c427
+# %% ../nbs/01_reports.ipynb #c4c355f3
 def report_groups(
     texts  # N reports
 )->np.ndarray:  # (N,) int64: equal reports share a number, counted from 0 by first appearance
@@ -115,7 +115,7 @@ def report_groups(
     ids = {}
     return np.array([ids.setdefault(normalise_report(t, f'row {i}'), len(ids)) for i, t in enumerate(texts)], dtype=np.int64)
 
-# %% ../nbs/01_reports.ipynb #eb6959b4
+# %% ../nbs/01_reports.ipynb #e71082a9
 CATEGORIES = ('rhythm', 'device', 'axis', 'conduction', 'hypertrophy', 'morphology', 'infarction', 'st-t', 'other', 'normal')  # as a report states them
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def terms()->list[Term]:
     "All findings, in the order in which a report states them."
     return list(_table())
 
-# %% ../nbs/01_reports.ipynb #3e5660ff
+# %% ../nbs/01_reports.ipynb #fe632d4f
 SYSTEMS = ('snomed', 'abbrev', 'scp', 'chapman', 'key', 'zh', 'en')  # who is asked first
 
 @lru_cache(None)
@@ -182,7 +182,7 @@ def find_term(
         if term := _index()[s].get(_spelled(code, s)): return term
     raise _unknown(code, systems, where)
 
-# %% ../nbs/01_reports.ipynb #734ae044
+# %% ../nbs/01_reports.ipynb #ff7888ca
 @lru_cache(None)
 def implied_by(
     key:str  # `Term.key` of a finding
@@ -191,7 +191,7 @@ def implied_by(
     parents = find_term(key, 'key').parents
     return frozenset(parents).union(*map(implied_by, parents))
 
-# %% ../nbs/01_reports.ipynb #654da700
+# %% ../nbs/01_reports.ipynb #f9e0666c
 def parse_scp(
     text:str,       # such as "{'NORM': 100.0, 'SR': 0.0}"
     where='scp_codes'  # named in the error, for example the row
@@ -218,7 +218,7 @@ def parse_dx(
     if wrong: raise ReportError(where, f'{wrong[0][:40]!r} is no SNOMED CT code' if any(parts) else 'no code is given', 'Write codes such as 164889003,426177001.')
     return parts
 
-# %% ../nbs/01_reports.ipynb #e0776523
+# %% ../nbs/01_reports.ipynb #825387a9
 def _statements(codes, system, uncertain_below, implied, where):
     "The `(Term, certain)` pairs that a report states, in its order."
     if isinstance(codes, (str, Integral)): codes = [codes]
@@ -232,7 +232,7 @@ def _statements(codes, system, uncertain_below, implied, where):
     def said(t): return any(t.key in implied_by(o.key) and (found[o] or not found[t]) for o in found)
     return sorted(((t, sure) for t, sure in found.items() if implied or not said(t)), key=lambda p: p[0].order)
 
-# %% ../nbs/01_reports.ipynb #dd8400ea
+# %% ../nbs/01_reports.ipynb #66287eab
 _MAYBE = dict(zh=('{}可能', '可能为{}', '疑似{}', '{}不除外', '不除外{}'), en=('possible {}', 'suspected {}', 'cannot exclude {}', 'consider {}', '{} possible'))
 _SEPARATORS = dict(zh=('，', '；', '。', '、'), en=(', ', '; ', '. '))
 _LEAD_INS = dict(zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示'),
@@ -255,7 +255,7 @@ def _layout(phrases, language, rng):
 
 def _capital(s): return s[0].upper() + s[1:] if s[:2].isascii() and s[:2].islower() else s
 
-# %% ../nbs/01_reports.ipynb #28b1d544
+# %% ../nbs/01_reports.ipynb #b31d0d2a
 def write_report(
     codes,                 # codes, or a dictionary from code to likelihood as `parse_scp` gives
     language='zh',         # 'zh' or 'en'
@@ -274,18 +274,17 @@ def write_report(
     if rng: stated = sorted(stated, key=lambda p: (CATEGORIES.index(p[0].category), rng.random()))
     return normalise_report(_layout([_phrase(t, sure, language, rng) for t, sure in stated], language, rng))
 
-# %% ../nbs/01_reports.ipynb #1aa1fe22
-_HEADLINES = (  # zh, en, keys of the findings that it stands for
-    ('起搏心律', 'Pacing rhythm', 'PR'), ('室性心动过速', 'Ventricular tachycardia', 'VTach VF VFL'), ('心房颤动', 'Atrial fibrillation', 'AF'),
-    ('心房扑动', 'Atrial flutter', 'AFL'), ('室上性心动过速', 'Supraventricular tachycardia', 'SVT'), ('交界性心律', 'Junctional rhythm', 'AVJR'),
-    ('心肌梗死', 'Myocardial infarction', 'MI INJAS INJAL INJLA INJIN'), ('心室预激', 'Ventricular preexcitation', 'VPEx'),
-    ('左束支传导阻滞', 'Left bundle branch block', 'LBBB ILBBB'), ('右束支传导阻滞', 'Right bundle branch block', 'RBBB IRBBB'),
-    ('分支传导阻滞', 'Fascicular block', 'LAnFB LPFB BIFB'), ('室内传导阻滞', 'Intraventricular conduction block', 'NSIVCB DIB BBB ABERR'),
-    ('房室传导阻滞', 'AV block', 'AVB CHB AVD LPR AVDEL'), ('心室肥大', 'Ventricular hypertrophy', 'VH SEHYP LVHV LVS'),
-    ('早搏', 'Premature beats', 'PRC(S) VEB'), ('心房肥大', 'Atrial enlargement', 'AH LAA RAAb RAHV'),
-    ('ST-T改变', 'ST-T changes', 'STC STIAb MIs TAb DIG EL ANEUR REPOL'), ('QT间期异常', 'Abnormal QT interval', 'LQT SQT'),
-    ('窦性心动过缓', 'Sinus bradycardia', 'SB Brady'), ('窦性心动过速', 'Sinus tachycardia', 'STach'), ('窦性心律不齐', 'Sinus arrhythmia', 'SA'),
-    ('正常心电图', 'Normal ECG', 'NORM'))
+# %% ../nbs/01_reports.ipynb #4a12417d
+_ARRHYTHMIA = ('心律失常', 'Arrhythmia')
+_HEADLINES = (  # (zh, en), keys of the findings that it stands for; the first that applies is the headline
+    (('起搏心律', 'Pacing rhythm'), 'PR'),
+    (_ARRHYTHMIA, 'VTach VF VFL AF AFL SVT AVJR AIVR IR VEsR ARH'),
+    (('心肌梗死', 'Myocardial infarction'), 'MI INJAS INJAL INJLA INJIN'),
+    (('传导阻滞', 'Conduction block'), 'VPEx BBB LAnFB LPFB BIFB NSIVCB DIB ABERR AVB CHB AVD LPR AVDEL SAB'),
+    (('心脏肥大', 'Hypertrophy'), 'VH SEHYP HVOLT LVS AH LAA RAAb RAHV'),
+    (('ST-T改变', 'ST-T changes'), 'STC STIAb MIs TAb DIG EL ANEUR REPOL LQT SQT'),
+    (_ARRHYTHMIA, 'CD VEB Brady SARR SND SAAWR WAP STach AED JE VEsB FB'),
+    (('正常心电图', 'Normal ECG'), 'NORM NSR'))
 
 def write_headline(
     codes,              # as for `write_report`
@@ -299,5 +298,5 @@ def write_headline(
     stated = _statements(codes, system, uncertain_below, False, where)
     sure = [t for t, certain in stated if certain] or [t for t, _ in stated]
     keys = frozenset().union(*({t.key} | implied_by(t.key) for t in sure))
-    found = next((zh if language == 'zh' else en for zh, en, under in _HEADLINES if keys & set(under.split())), None)
+    found = next((names[language == 'en'] for names, under in _HEADLINES if keys & set(under.split())), None)
     return normalise_report(found or _capital(getattr(sure[0], language)))
