@@ -200,8 +200,9 @@ def published(cls:Config, **kwargs):
 @patch(cls_method=True)
 def demo(cls:Config, **kwargs):
     "A small TimeSformer and text encoder that train on the embedded sample within minutes on two CPU cores."
-    return cls(ecg_encoder='timesformer_tiny', image_preset='millivolt', text_encoder='small',
-               augment=True, batch_size=32, lr_rate=1e-3, epochs=30, cycles=1, patience=0, max_tokens=64).replace(**kwargs)
+    return cls(detail='headline', ecg_encoder='timesformer_tiny', image_preset='millivolt', image_args=dict(segment=500, image_size=50, value_range=[-1., 1.]),
+               ecg_args=dict(dim=96, lead_dim=16, patch_size=25, pool='mean', attn_dropout=.2, ff_dropout=.2), text_encoder='small',
+               augment=True, batch_size=32, epochs=40, cycles=1, patience=0, max_tokens=64).replace(**kwargs)
 
 @patch(cls_method=True)
 def recommended(cls:Config, **kwargs):

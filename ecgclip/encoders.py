@@ -148,11 +148,11 @@ def _image_layer(images, image_size, image_args):
 IMAGE_SCALE = dict(published=((0., .08, .16), (.59, .27, .28)), millivolt=((-.99, .05, .38), (.06, .11, .42)))
 
 def _known_scale(images):
-    "Mean and deviation of the images of a preset, whatever their size; of other images 0 and 1."
+    "Mean and deviation of the images of a preset, whatever their size; nothing for other images."
     kind = ('method', 'sample_range', 'value_range', 'threshold', 'distance_scale', 'bins_over')
     for name, scale in IMAGE_SCALE.items():
         if isinstance(images, ECGToImages) and all(getattr(images, k) == getattr(ECGToImages.from_preset(name), k) for k in kind): return scale
-    return (0.,), (1.,)
+    return None
 
 class TimeSformerEncoder(nn.Module):
     "A TimeSformer over images of ECG segments: `(B,12,5000)` in mV, or ready images `(B,T,C,H,W)`, to `(B,dim)`."
@@ -182,7 +182,9 @@ class TimeSformerEncoder(nn.Module):
         self.net = _TimeSformer(dim=dim, num_frames=self.n_frames, num_classes=1, image_size=self.image_size, patch_size=patch_size, channels=1,
             depth=depth, heads=heads, dim_head=dim_head, attn_dropout=attn_dropout, ff_dropout=ff_dropout, rotary_emb=rotary_emb, shift_tokens=shift_tokens)
         self.net.to_patch_embedding = LeadEmbedding(dim, patch_size, self.channels, lead_dim) if lead_dim else PatchEmbedding(dim, patch_size, self.channels)
-        self._set_scale(*map(torch.tensor, _known_scale(self.images)))
+        scale = _known_scale(self.images)
+        self.calibrated = scale is not None   # else `calibrate` should see some ECGs
+        self._set_scale(*map(torch.tensor, scale or ((0.,), (1.,))))
         self.net.to_out = self.net.to_out[0]   # the norm stays, the classifier goes
         for o in self.net.modules():
             if type(o) is Attention: o.__class__ = FusedAttention   # same weights, another forward
@@ -265,4 +267,5 @@ def calibrate(self:TimeSformerEncoder,
     by_kind = rearrange(self._as_images(x).float(), 'b t (l m) h w -> m (b t l h w)', l=N_LEADS)
     mean, std = by_kind.mean(1), by_kind.std(1)
     self._set_scale(mean, torch.where(std > 1e-6, std, 1.))   # a constant image is only shifted
+    self.calibrated = True
     return self

@@ -6,7 +6,7 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'create_model', 'AugmentSignals', 'learning_rates', 'default_callbacks', 'set_seed',
-           'pretrain_learner', 'save_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
+           'calibrate_images', 'pretrain_learner', 'save_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, json, random
@@ -79,6 +79,12 @@ def set_seed(seed):
     "Seed Python, NumPy and torch."
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
 
+def calibrate_images(model, dls, n=64):
+    "Measure mean and deviation of the images on the first `n` training ECGs, unless the encoder knows them."
+    if getattr(model.ecg, 'calibrated', True): return
+    data = dls.train.dataset.data
+    model.ecg.calibrate(torch.from_numpy(data.ecgs(range(min(n, len(data))))).to(dls.device))
+
 def pretrain_learner(
     dls,                # from `ecg_dataloaders`
     ecg_encoder=None,   # a name of `list_encoders()`, or a module; nothing means the one in the settings
@@ -95,6 +101,7 @@ def pretrain_learner(
     text = text_encoder if isinstance(text_encoder, nn.Module) else create_text_encoder(config, dls.train_reports)
     if not dls.has_tokens: dls.tokenize(partial(text.tokenize, max_tokens=config.max_tokens))
     model = create_model(config, ecg_encoder if isinstance(ecg_encoder, nn.Module) else None, text).to(dls.device)
+    calibrate_images(model, dls)
     learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates), opt_func=partial(Adam, decouple_wd=True), lr=learning_rates(config, text),
                     splitter=param_groups, wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + list(cbs or []), **kwargs)
     learn.config = config

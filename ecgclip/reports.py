@@ -275,15 +275,13 @@ def write_report(
     return normalise_report(_layout([_phrase(t, sure, language, rng) for t, sure in stated], language, rng))
 
 # %% ../nbs/01_reports.ipynb #4a12417d
-_ARRHYTHMIA = ('心律失常', 'Arrhythmia')
+_RHYTHM, _MYOCARDIUM = ('心律异常', 'Abnormal rhythm'), ('心肌梗死、心脏肥大或ST-T改变', 'Infarction, hypertrophy or ST-T changes')
 _HEADLINES = (  # (zh, en), keys of the findings that it stands for; the first that applies is the headline
-    (('起搏心律', 'Pacing rhythm'), 'PR'),
-    (_ARRHYTHMIA, 'VTach VF VFL AF AFL SVT AVJR AIVR IR VEsR ARH'),
-    (('心肌梗死', 'Myocardial infarction'), 'MI INJAS INJAL INJLA INJIN'),
-    (('传导阻滞', 'Conduction block'), 'VPEx BBB LAnFB LPFB BIFB NSIVCB DIB ABERR AVB CHB AVD LPR AVDEL SAB'),
-    (('心脏肥大', 'Hypertrophy'), 'VH SEHYP HVOLT LVS AH LAA RAAb RAHV'),
-    (('ST-T改变', 'ST-T changes'), 'STC STIAb MIs TAb DIG EL ANEUR REPOL LQT SQT'),
-    (_ARRHYTHMIA, 'CD VEB Brady SARR SND SAAWR WAP STach AED JE VEsB FB'),
+    (_RHYTHM, 'PR VTach VF VFL AF AFL SVT AVJR AIVR IR VEsR ARH'),
+    (_MYOCARDIUM, 'MI INJAS INJAL INJLA INJIN'),
+    (('传导异常', 'Abnormal conduction'), 'VPEx BBB LAnFB LPFB BIFB NSIVCB DIB ABERR AVB CHB AVD LPR AVDEL SAB'),
+    (_MYOCARDIUM, 'VH SEHYP HVOLT LVS AH LAA RAAb RAHV STC STIAb MIs TAb DIG EL ANEUR REPOL LQT SQT'),
+    (_RHYTHM, 'CD VEB Brady SARR SND SAAWR WAP STach AED JE VEsB FB'),
     (('正常心电图', 'Normal ECG'), 'NORM NSR'))
 
 def write_headline(
