@@ -18,8 +18,15 @@ from .core import Config, ECGClipError
 # %% ../nbs/17_cli.ipynb #d8c3ea60
 def _plain(t):
     "The type behind `Optional[t]`."
-    if get_origin(t) in (Union, types.UnionType): return next(a for a in get_args(t) if a is not type(None))
-    return t
+    rest = [a for a in get_args(t) if a is not type(None)] if get_origin(t) in (Union, types.UnionType) else []
+    return rest[0] if len(rest) == 1 else t
+
+def _int_or_word(t):
+    "A converter for `Union[int, Literal[...]]`."
+    words = [w for a in get_args(t) if get_origin(a) is Literal for w in get_args(a)]
+    def number(s): return s if s in words else int(s)
+    number.__name__ = 'number or ' + ' or '.join(words)
+    return number
 
 def _json_dict(s):
     try: d = json.loads(s)
@@ -30,12 +37,13 @@ def _json_dict(s):
 def _kind(t):
     "Keyword arguments of argparse for a type."
     t = _plain(t)
+    if get_origin(t) in (Union, types.UnionType): return dict(type=_int_or_word(t), metavar='N')
     if get_origin(t) is Literal: return dict(choices=get_args(t))
     if t is bool: return dict(action=argparse.BooleanOptionalAction)
     names = {int: 'N', float: 'X', str: 'TEXT', dict: 'JSON'}
     return dict(type=_json_dict if t is dict else t, metavar=names[t])
 
-_SECTIONS = {'data': ('data_root language detail data_mode data_policy limit workers'.split()),
+_SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args frozen_text_layers freeze_embeddings max_tokens'.split(),
     'common space and loss': 'embed_dim temperature duplicates'.split(),
@@ -152,13 +160,20 @@ def _prepare_parser():
     p.add_argument('source', help='a CSV table with the columns path and report; patient_id, split and codes are used where they are')
     p.add_argument('dest', help='folder to make')
     p.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
+    p.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
+    p.add_argument('--yes', action='store_true', help='agree to the size of the images')
     p.add_argument('--overwrite', action='store_true', help='replace the folder if it exists')
     return p
 
 def _prepare(argv):
     from ecgclip.data import describe, prepare
     a = _prepare_parser().parse_args(argv)
-    print(describe(prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite)))
+    data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite)
+    print(describe(data))
+    if a.images:
+        from ecgclip.loaders import precompute_images
+        from ecgclip.transforms import ECGToImages
+        precompute_images(data, Path(a.dest)/'images', ECGToImages.from_preset(a.images), confirm=True if a.yes else None)
     print(f'\nIn {a.dest}. Train on it with: ecgclip-pretrain {a.dest}')
 
 def prepare(argv=None):

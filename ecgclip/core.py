@@ -78,6 +78,7 @@ class Config:
     detail: Literal['full', 'headline'] = _opt('full', 'of such reports: every finding, or the one main conclusion in general terms')
     data_mode: Literal['auto', 'runtime', 'precomputed'] = _opt('auto', 'convert signals to images on the device, or read stored images')
     data_policy: Literal['measured', 'published'] = _opt('measured', 'what decides data_mode=auto: this machine as measured, or the published rule by GPU')
+    images_path: Optional[str] = _opt(None, 'folder of stored images; nothing means the folder images of a prepared set, if it is there')
     limit: Optional[int] = _opt(None, 'use only the first so many training records')
     ecg_encoder: str = _opt('timesformer', 'one of list_encoders()')
     ecg_args: dict = _args('settings of the ECG encoder, as JSON, for example {"depth": 4}')
@@ -93,7 +94,7 @@ class Config:
     temperature: float = _opt(0.07, 'of the contrastive loss, at the start')
     duplicates: Literal['mask', 'positive', 'negative'] = _opt('mask', 'what an equal report of another ECG in the batch is')
     epochs: int = _opt(100, 'passes over the training records')
-    batch_size: int = _opt(5, 'pairs a step')
+    batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step; auto takes as many as the memory holds, at most 256')
     lr_rate: float = _opt(1e-3, 'highest learning rate')
     text_lr_scale: float = _opt(0.1, 'learning rate of a pretrained text encoder, as a share of lr_rate')
     weight_decay: float = _opt(1e-5, 'of AdamW; the temperature has none')
@@ -140,7 +141,7 @@ def check_config(cfg):
     for k, t in get_type_hints(type(cfg)).items():
         v = getattr(cfg, k)
         if not _fits(v, t): raise ConfigError(k, f'{v!r} is not {_type_name(t)}', 'Correct this setting.')
-        if k in _POSITIVE and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
+        if k in _POSITIVE and v != 'auto' and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
 

@@ -6,7 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'create_model', 'AugmentSignals', 'learning_rates', 'default_callbacks', 'set_seed',
-           'calibrate_images', 'pretrain_learner', 'save_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
+           'calibrate_images', 'fit_batch', 'pretrain_learner', 'save_pretrained', 'load_pretrained', 'run_callbacks',
+           'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, json, random
@@ -26,6 +27,7 @@ from torch import nn
 from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History, RetrievalMetrics, TemperatureClamp, Throughput, Tracker, amp_callbacks
 from .core import CheckpointError, Config, ConfigError, FS, LEADS, N_SAMPLES, new_folder
 from .encoders import create_encoder
+from .loaders import largest_batch, pick_device
 from .loss import ContrastiveLoss
 from .model import ECGCLIP, param_groups
 from .text import TextEncoder, load_text_encoder, small_text_encoder
@@ -85,6 +87,12 @@ def calibrate_images(model, dls, n=64):
     data = dls.train.dataset.data
     model.ecg.calibrate(torch.from_numpy(data.ecgs(range(min(n, len(data))))).to(dls.device))
 
+def fit_batch(model, dls):
+    "Set the loaders to the largest batch that the memory holds, and say which."
+    n = largest_batch(model, dls.one_batch(), dls.plan.machine, dls.plan.n_train)
+    for dl in dls.loaders: dl.bs = n
+    print(f'batch {n}')
+
 def pretrain_learner(
     dls,                # from `ecg_dataloaders`
     ecg_encoder=None,   # a name of `list_encoders()`, or a module; nothing means the one in the settings
@@ -102,6 +110,7 @@ def pretrain_learner(
     if not dls.has_tokens: dls.tokenize(partial(text.tokenize, max_tokens=config.max_tokens))
     model = create_model(config, ecg_encoder if isinstance(ecg_encoder, nn.Module) else None, text).to(dls.device)
     calibrate_images(model, dls)
+    if config.batch_size == 'auto': fit_batch(model, dls)
     learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates), opt_func=partial(Adam, decouple_wd=True), lr=learning_rates(config, text),
                     splitter=param_groups, wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + list(cbs or []), **kwargs)
     learn.config = config
@@ -160,7 +169,6 @@ def load_pretrained(
     device='cpu'
 )->ECGCLIP:        # in eval mode; `.config` and `.metrics` are attached
     "A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Raises `CheckpointError` for damaged folders and other versions."
-    from ecgclip.loaders import pick_device
     if not Path(folder).is_dir(): raise CheckpointError(folder, 'no such folder', 'Name a folder written by save_pretrained, such as .../best.')
     d = _load_json(folder, 'config.json')
     if d.get('format') != FORMAT:
