@@ -367,7 +367,7 @@ def plot_history(
     "Losses on the left, group-aware recall with its reference levels on the right."
     import matplotlib.pyplot as plt, pandas as pd
     h = history if isinstance(history, pd.DataFrame) else pd.read_csv(history)
-    fig = fig or plt.figure(figsize=(9, 3.2), layout='constrained')
+    fig = fig or plt.figure(figsize=(10, 3.6), layout='constrained')
     left, right = fig.subplots(1, 2)
     for k, name in (('train_loss', 'training'), ('valid_loss', 'validation')): left.plot(h.epoch, h[k], label=name)
     left.set(ylabel='contrastive loss', title='Loss')
@@ -387,7 +387,7 @@ def _plot_recall(ax, h):
     for k, name, ls in (('ignore_ecg', 'ECG ignored', '--'), ('mean_recall_group_chance', 'chance', ':')):
         ax.axhline(100*h[k].iloc[-1], color='0.4', ls=ls, lw=1.2, label=name)
     ax.set(ylabel='top-1 recall, group-aware (%)', title='Retrieval on the validation set', ylim=(0, None))
-    ax.legend(frameon=False, ncols=2, fontsize='small')
+    ax.legend(frameon=False, ncols=5, fontsize='small', loc='upper center', bbox_to_anchor=(.5, -.2), columnspacing=1.2, handlelength=1.6)
 
 # %% ../nbs/11_callback.ipynb #6257d758
 class MonitorCallback(EpochCallback):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .core import ECGClipError, plot_ecg, use_chinese_font, wrap_text
+from .core import ECGClipError, ecg_sheet, plot_ecg, use_chinese_font, wrap_text
 from .evaluation import embed_texts
 
 # %% ../nbs/14_interpret.ipynb #bedada62
@@ -39,18 +39,19 @@ def best_reports(
     return [Answer(str(texts[i]), scores[i].item(), texts[i] == data.reports[query], int(counts[i])) for i in top]
 
 # %% ../nbs/14_interpret.ipynb #80364a4f
-def _draw_answers(ax, answers, width=60):
-    "A bar and a line of text for each answer."
-    lo = min(0, *(a.score for a in answers))
+def _draw_answers(ax, answers, width=70):
+    "A bar and a line of text for each answer; the texts stand right of the longest bar."
     for i, a in enumerate(answers):
-        color = '#1b7f3b' if a.own else '#9aa5b1'
-        ax.barh(i, a.score - lo, left=lo, color=color, height=.62)
+        ax.barh(i, a.score, color='#1b7f3b' if a.own else '#9aa5b1', height=.6)
         times = f'  ({a.n} records)' if a.n > 1 else ''
-        ax.text(1.04, i, f'{"✓ " if a.own else ""}{wrap_text(a.report, width)}{times}', va='center', ha='left', fontsize=9,
+        ax.text(1.2, i, f'{"✓ " if a.own else ""}{wrap_text(a.report, width)}{times}', va='center', ha='left', fontsize=10,
                 color='#1b7f3b' if a.own else 'black', transform=ax.get_yaxis_transform())
-        ax.text(a.score, i, f' {a.score:.2f}', va='center', ha='left', fontsize=8, color='.3')
-    ax.set(xlim=(lo, max(.05, answers[0].score)*1.25), yticks=range(len(answers)), yticklabels=range(1, len(answers)+1), xlabel='cosine')
-    ax.invert_yaxis(); ax.spines[['top', 'right']].set_visible(False); ax.tick_params(labelsize=8)
+        ax.text(1.02, i, f'{a.score:.2f}', va='center', ha='left', fontsize=9, color='.3', transform=ax.get_yaxis_transform())
+    low, high = min(0, *(a.score for a in answers)), max(.05, answers[0].score)
+    ax.axvline(0, color='.2', lw=.8)
+    ax.set(xlim=(low, high), yticks=range(len(answers)), yticklabels=range(1, len(answers)+1), ylim=(len(answers)-.5, -.5))
+    ax.set_xlabel('cosine of ECG and report', fontsize=9)
+    ax.spines[['top', 'right', 'left']].set_visible(False); ax.tick_params(labelsize=9, left=False)
 
 def _telling_query(model, data):
     "The row to show when none is named: the first whose own report is found and is not the most common one, else the first."
@@ -69,10 +70,11 @@ def plot_gallery(
     query = _telling_query(model, data) if query is None else query
     answers = best_reports(model, data, query, k)
     with use_chinese_font():
-        fig, (top, low) = plt.subplots(2, 1, figsize=(10.5, 8.6), height_ratios=[3.4, 1])
-        fig.subplots_adjust(left=.04, right=.98, top=.97, bottom=.07, hspace=.08)
-        plot_ecg(data.ecg(query), title=f'{data.df.record[query]}: {data.reports[query]}', ax=top)
-        box = low.get_position(); low.set_position([box.x0+.01, box.y0, .3, box.height])
-        _draw_answers(low, answers)
+        ecg, title = data.ecg(query), f'{data.df.record[query]}: {data.reports[query]}'
+        sheet = ecg_sheet(ecg)
+        tall, more = 10.5*sheet.height/sheet.width + .6, .3*len(answers) + .7  # inches of the sheet and of the answers
+        fig = plt.figure(figsize=(10.5, tall + more))
+        plot_ecg(ecg, title=title, ax=fig.add_axes([.02, more/(tall+more), .96, (tall-.4)/(tall+more)]))
+        _draw_answers(fig.add_axes([.05, .5/(tall+more), .28, (more-.6)/(tall+more)]), answers)
         if path is not None: fig.savefig(path, dpi=150)
     return fig
