@@ -393,29 +393,37 @@ def _plot_recall(ax, h):
 class MonitorCallback(EpochCallback):
     "Base of callbacks that follow one column; sets `best`, `best_epoch` and, after each epoch, `improved`."
     order = EpochCallback.order+10
-    def __init__(self, monitor='mean_recall_group'): self.monitor, self.best, self.best_epoch = monitor, -math.inf, None
+    def __init__(self,
+        monitor='mean_recall_group', # higher is better
+        over=1                       # epochs that it is averaged over, the last one included: more for a small, so noisy, validation set
+    ): self.monitor, self.over, self.best, self.best_epoch = monitor, over, -math.inf, None
 
     def before_fit(self):
         super().before_fit()
-        self.best, self.best_epoch, self.waited = -math.inf, None, 0
+        self.best, self.best_epoch, self.waited, self.values = -math.inf, None, 0, []
         known = list(self.recorder.metric_names[1:])
         if self.run and self.monitor not in known:
             raise ConfigError(self.monitor, f'no such column; there are {", ".join(known)}', 'Add the callback that measures it.')
 
     def after_epoch(self):
-        value = self.row.get(self.monitor) if self.trained else None
-        self.improved = value is not None and value > self.best
+        self.improved = False
+        if not self.trained: return
+        self.values.append(self.row[self.monitor])
+        over = min(self.over, self.n_epoch)
+        value = np.mean(self.values[-over:]) if len(self.values) >= over else -math.inf
+        self.improved = value > self.best
         if self.improved: self.best, self.best_epoch, self.waited = value, self.epoch, 0
-        elif self.trained: self.waited += 1
+        else: self.waited += 1
 
 class BestModel(MonitorCallback):
     "Saves a checkpoint folder whenever the monitored column rises."
     def __init__(self,
         save_fn,                     # called as `save_fn(learn, folder)`; writes into `folder`, which may not exist yet
         folder,                      # where the best checkpoint shall lie
-        monitor='mean_recall_group'  # higher is better
+        monitor='mean_recall_group', # higher is better
+        over=1                       # epochs that it is averaged over
     ):
-        super().__init__(monitor)
+        super().__init__(monitor, over)
         self.save_fn, self.folder = save_fn, Path(folder)
 
     def before_fit(self):
@@ -437,9 +445,10 @@ class EarlyStopping(MonitorCallback):
     order = BestModel.order+2
     def __init__(self,
         patience=10,                 # epochs; 0 is off
-        monitor='mean_recall_group'  # higher is better
+        monitor='mean_recall_group', # higher is better
+        over=1                       # epochs that it is averaged over
     ):
-        super().__init__(monitor)
+        super().__init__(monitor, over)
         self.patience, self.stopped_epoch = patience, None
 
     def after_epoch(self):
@@ -467,7 +476,7 @@ class FiniteLoss(Callback):
 
 # %% ../nbs/11_callback.ipynb #36e0b21e
 _SENT_SETTINGS = ('language detail data_mode data_policy limit image_preset augment frozen_text_layers freeze_embeddings max_tokens embed_dim '
-    'temperature duplicates epochs batch_size lr_rate text_lr_scale weight_decay clip_norm warmup warmup_start cycles lr_floor '
+    'temperature duplicates epochs batch_size lr_rate text_lr_scale weight_decay clip_norm warmup monitor_epochs warmup_start cycles lr_floor '
     'patience amp workers seed watch log_freq').split()
 
 def sent_settings(

@@ -9,12 +9,12 @@ __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'draw_run
            'evaluate']
 
 # %% ../nbs/17_cli.ipynb #35f69814
-import argparse, json, sys, types, warnings
+import argparse, json, os, sys, types, warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
-from .core import Config, ECGClipError
+from .core import Config, ECGClipError, data_root
 
 # %% ../nbs/17_cli.ipynb #d8c3ea60
 def _plain(t):
@@ -48,26 +48,34 @@ _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_pa
     'ECG tower': 'ecg_encoder ecg_args image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args frozen_text_layers freeze_embeddings max_tokens'.split(),
     'common space and loss': 'embed_dim temperature duplicates'.split(),
-    'training': 'epochs batch_size lr_rate text_lr_scale weight_decay clip_norm warmup warmup_start cycles lr_floor patience amp device seed'.split(),
+    'training': 'epochs batch_size lr_rate text_lr_scale weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
     'output and tracking': 'out track wandb_project watch log_freq'.split()}
+
+def _help(field):
+    "A setting's help text with its published value."
+    value = getattr(Config.published(), field.name)
+    shown = '' if value is None or value == {} else f' (published: {str(value).lower() if isinstance(value, bool) else value})'
+    return (field.metadata['help'] + shown).replace('%', '%%')
 
 def add_config_options(parser):
     "Add an option for every setting of `Config` but `data`, in sections; what is not given stays out of the namespace."
     hints, byname = get_type_hints(Config), {f.name: f for f in fields(Config)}
     for title, names in _SECTIONS.items():
         g = parser.add_argument_group(title)
-        for n in names: g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=byname[n].metadata['help'].replace('%', '%%'), **_kind(hints[n]))
+        for n in names: g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=_help(byname[n]), **_kind(hints[n]))
 
 # %% ../nbs/17_cli.ipynb #e35a45a7
 _PRESETS = dict(demo=Config.demo, recommended=Config.recommended, published=Config.published)
 
 def config_from_args(
-    args:dict  # options that were given
+    args:dict,  # options that were given
+    gpu=True    # whether there is one: the recommended settings are for a GPU
 )->Config:
     "A preset, a settings file over it, options over both."
     given = {k: v for k, v in args.items() if k not in ('preset', 'config')}
-    preset = args.get('preset') or ('recommended' if given.get('data') else 'demo')
+    preset = args.get('preset') or ('recommended' if given.get('data') and gpu else 'demo')
     if args.get('config'): return Config.from_json(args['config']).replace(**given)
+    if given.get('data') and preset == 'demo': given = dict(detail='full', patience=10) | given  # a set of one's own is no demo
     return _PRESETS[preset](**given)
 
 # %% ../nbs/17_cli.ipynb #e1f5009a
@@ -94,7 +102,7 @@ def new_run_folder(out)->Path:
 def _held_out(data):
     "Records to judge by, and a word on what they are."
     test = data.subset('test')
-    if len(test) >= 2: return test, 'held-out records (split "test"), which chose nothing'
+    if len(set(test.patients)) >= 2: return test, 'held-out records (split "test"), which chose nothing'
     return data.subset('valid'), 'validation records: they also chose the checkpoint, so these figures are a little too good'
 
 def _say_settings(config):
@@ -119,6 +127,13 @@ def draw_run(run, model, test):
         fig.savefig(run/f'{name}.png', dpi=150)
         plt.close(fig)
 
+def _root(config): return dict(root=data_root(config)) if config.data else {}
+
+def _check_out(out):
+    "Raise `ECGClipError` if the output folder could not be made, before any work is done."
+    above = next(o for o in (Path(out).absolute(), *Path(out).absolute().parents) if o.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK): raise ECGClipError(out, f'nothing can be written in {above}', 'Name another folder with --out.')
+
 def pretrain_run(
     config:Config,
     cbs=None   # further callbacks
@@ -129,8 +144,9 @@ def pretrain_run(
     from ecgclip.learner import fit_run, load_pretrained, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
     _say_settings(config)
-    data = open_data(config.data, language=config.language, detail=config.detail, progress=True)
-    print(data)
+    _check_out(config.out)
+    data = open_data(config.data, language=config.language, detail=config.detail, progress=True, **_root(config))
+    print(data, *data.notes, sep='; ')
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
     run = new_run_folder(config.out)
@@ -159,9 +175,16 @@ def _pretrain_parser():
     add_config_options(p)
     return p
 
+def _pretrain(argv):
+    args = vars(_pretrain_parser().parse_args(argv))
+    from ecgclip.loaders import pick_device
+    gpu = pick_device(args.get('device', 'auto')).type != 'cpu'
+    if args.get('data') and not gpu and not args.get('preset'): print('No GPU: the small encoders of the demo are trained. --preset recommended takes the large ones.')
+    pretrain_run(config_from_args(args, gpu))
+
 def pretrain(argv=None):
     "The command `ecgclip-pretrain`."
-    _run(lambda argv: pretrain_run(config_from_args(vars(_pretrain_parser().parse_args(argv)))), argv)
+    _run(_pretrain, argv)
 
 def _prepare_parser():
     p = _parser('prepare', 'Check a table of ECGs and reports, and write it as one memory-mapped set that trains faster.', 'example:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set')
@@ -182,7 +205,7 @@ def _prepare(argv):
         from ecgclip.loaders import precompute_images
         from ecgclip.transforms import ECGToImages
         precompute_images(data, Path(a.dest)/'images', ECGToImages.from_preset(a.images), confirm=True if a.yes else None)
-    print(f'\nIn {a.dest}. Train on it with: ecgclip-pretrain {a.dest}')
+    print(f'\nIn {a.dest}. Train on it with: ecgclip-pretrain {a.dest}' + (f' --data-mode precomputed --preset {"published" if a.images == "published" else "recommended"} --no-augment' if a.images else ''))
 
 def prepare(argv=None):
     "The command `ecgclip-prepare`."
@@ -195,6 +218,7 @@ def _evaluate_parser():
     p.add_argument('--split', default='test', choices=('train', 'valid', 'test', 'all'), help='which records (default: %(default)s)')
     p.add_argument('--batch-size', type=int, default=32, metavar='N', help='records at a time (default: %(default)s)')
     p.add_argument('--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, cuda:1 or mps')
+    p.add_argument('--data-root', metavar='TEXT', help='where relative paths of a table are looked for after its own folder')
     p.add_argument('--json', metavar='FILE', help='also write all figures there')
     return p
 
@@ -203,10 +227,14 @@ def _evaluate(argv):
     from ecgclip.evaluation import retrieval_report
     from ecgclip.learner import load_pretrained
     a = _evaluate_parser().parse_args(argv)
+    if a.json and not Path(a.json).absolute().parent.is_dir(): raise ECGClipError(a.json, 'its folder does not exist', 'Make it, or name another file.')
+    if a.batch_size < 1: raise ECGClipError('--batch-size', f'{a.batch_size} is below 1', 'Give a number above 0.')
     model = load_pretrained(a.checkpoint, device=a.device)
-    data = open_data(a.data, language=model.config.language, detail=model.config.detail)
+    data = open_data(a.data, language=model.config.language, detail=model.config.detail, **(dict(root=a.data_root) if a.data and a.data_root else {}))
     if a.split != 'all': data = data.subset(a.split)
     if not len(data): raise ECGClipError(a.data or 'the embedded sample', f'no record in the split {a.split!r}', 'Choose another one with --split, or --split all.')
+    print(*data.notes, sep='\n')
+    data.name = f'{data.name}, split {a.split}'
     report = retrieval_report(model, data, batch_size=a.batch_size, progress=True)
     print(report)
     if a.json: report.to_json(a.json)

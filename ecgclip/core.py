@@ -104,6 +104,7 @@ class Config:
     cycles: int = _opt(3, 'equal cosine cycles after the warmup')
     lr_floor: float = _opt(0.001, 'rate at the end of a cycle, as a share of lr_rate')
     patience: int = _opt(10, 'epochs without a better mean_recall_group before training stops; 0 is off')
+    monitor_epochs: int = _opt(1, 'mean_recall_group is averaged over so many epochs before it chooses a checkpoint: more for few validation records')
     amp: Literal['auto', 'bf16', 'fp16', 'off'] = _opt('auto', 'mixed precision; auto takes bf16 where the device has it, else fp16, and none on CPU')
     device: str = _opt('auto', 'auto, cpu, cuda, cuda:1 or mps')
     workers: Optional[int] = _opt(None, 'loader processes; nothing means as the machine allows')
@@ -133,15 +134,15 @@ def _type_name(t):
     if origin in (Union, types.UnionType): return ' or '.join(_type_name(a) for a in args)
     return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
 
-_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq')
-_NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers', 'limit')
+_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit')
+_NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers')
 
 def check_config(cfg):
     "Raise `ConfigError` at the first setting whose type or range is wrong."
     for k, t in get_type_hints(type(cfg)).items():
         v = getattr(cfg, k)
         if not _fits(v, t): raise ConfigError(k, f'{v!r} is not {_type_name(t)}', 'Correct this setting.')
-        if k in _POSITIVE and v != 'auto' and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
+        if k in _POSITIVE and v not in ('auto', None) and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
 
@@ -186,24 +187,24 @@ def replace(self:Config, **kwargs):
 
 @patch
 def diff(self:Config,
-    other=None  # compared with this `Config`; nothing means the published defaults
+    other=None  # compared with this `Config`; nothing means `Config.published()`
 )->dict:        # setting -> its value here
     "The settings that differ from another configuration."
-    a, b = asdict(self), asdict(other or Config())
+    a, b = asdict(self), asdict(other or Config.published())
     return {k: v for k, v in a.items() if v != b[k]}
 
 # %% ../nbs/00_core.ipynb #337a4a4b
 @patch(cls_method=True)
 def published(cls:Config, **kwargs):
-    "The published pipeline: every setting at its default."
-    return cls().replace(**kwargs)
+    "The published pipeline: the defaults, and embeddings that train below the frozen layers."
+    return cls(freeze_embeddings=False).replace(**kwargs)
 
 @patch(cls_method=True)
 def demo(cls:Config, **kwargs):
     "A small TimeSformer and text encoder that train on the embedded sample within minutes on two CPU cores."
     return cls(detail='headline', ecg_encoder='timesformer_tiny', image_preset='millivolt', image_args=dict(segment=500, image_size=50, value_range=[-1., 1.]),
                ecg_args=dict(dim=96, lead_dim=16, patch_size=25, pool='mean', attn_dropout=.2, ff_dropout=.2), text_encoder='small',
-               augment=True, batch_size=32, epochs=40, cycles=1, patience=0, max_tokens=64).replace(**kwargs)
+               augment=True, batch_size=32, epochs=40, cycles=1, patience=0, monitor_epochs=5, max_tokens=64).replace(**kwargs)
 
 @patch(cls_method=True)
 def recommended(cls:Config, **kwargs):

@@ -627,7 +627,7 @@ def _fill_splits(rows, path):
 def _leave_out(skipped, n, max_bad, where):
     "Raise `ManifestError` if more than `max_bad` of `n` records were skipped; otherwise warn of those that were."
     if not len(skipped): return
-    found = f'{len(skipped)} of {n} records cannot be read; the first is row {skipped.row[0]}: {skipped.reason[0]}'
+    found = f'{len(skipped)} of {n} records cannot be read; the first is row {skipped.row[0]}, {skipped.path[0]}: {skipped.reason[0]}'
     if len(skipped) > max_bad*n or len(skipped) == n:
         raise ManifestError(where, found, f'A run stops above {max_bad:.3g} of the records (max_bad). Correct them or leave them out.')
     warnings.warn(f'{where}: {found}. All are listed in .skipped', ECGWarning, stacklevel=3)

@@ -113,8 +113,11 @@ def retrieval_report(
     "Rank the whole of `data` in both directions, with patient-bootstrap intervals. Raises `MetricError` for embeddings that are not finite."
     if len(data) < 2: raise ECGClipError(data.name, f'{len(data)} records', 'Retrieval needs at least two.')
     ecg, text = embed_ecgs(model, data, batch_size, progress), embed_texts(model, data.reports)
-    table = retrieval_report_ci(ecg, text, data.groups, data.patients, n=n_boot, seed=seed)
-    return RetrievalReport(table, len(data), len(set(data.patients)), len(np.unique(data.groups)), chance_levels(data.groups)['largest_group'], data.name)
+    patients = data.patients
+    one = len(set(patients)) < 2  # of whom no interval can be had
+    table = retrieval_report_ci(ecg, text, data.groups, None if one else patients, n=n_boot, seed=seed)
+    if one: table[['low', 'high']] = np.nan
+    return RetrievalReport(table, len(data), len(set(patients)), len(np.unique(data.groups)), chance_levels(data.groups)['largest_group'], data.name)
 
 # %% ../nbs/13_evaluation.ipynb #1b7c42f5
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ __all__ = ['FORMAT', 'create_text_encoder', 'create_model', 'AugmentSignals', 'l
            'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
-import importlib.metadata, json, random
+import importlib.metadata, inspect, json, random
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,12 @@ from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.optimizer import Adam
+from fastai.torch_core import to_device
 from fastcore.basics import patch
 from torch import nn
 
 from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History, RetrievalMetrics, TemperatureClamp, Throughput, Tracker, amp_callbacks
-from .core import CheckpointError, Config, ConfigError, FS, LEADS, N_SAMPLES, new_folder
+from .core import CheckpointError, Config, ConfigError, ECGClipError, FS, LEADS, N_SAMPLES, new_folder
 from .encoders import create_encoder
 from .loaders import largest_batch, pick_device
 from .loss import ContrastiveLoss
@@ -34,12 +35,21 @@ from .text import TextEncoder, load_text_encoder, small_text_encoder
 from .transforms import Augment, ECGToImages
 
 # %% ../nbs/12_learner.ipynb #627ae39e
+def _small(config, reports):
+    "The small text encoder; settings that do not fit it raise `ConfigError`."
+    known = set(inspect.signature(small_text_encoder).parameters) - {'reports', 'max_tokens', 'seed'}
+    for k in config.text_args:
+        if k not in known: raise ConfigError('text_args', f'the small text encoder has no setting {k!r}', f'Known: {", ".join(sorted(known))}.')
+    try: return small_text_encoder(reports, max_tokens=config.max_tokens, seed=config.seed, **config.text_args)
+    except ECGClipError: raise
+    except Exception as e: raise ConfigError('text_args', f'{config.text_args} does not fit ({str(e).strip().splitlines()[0]})', 'Correct this setting.') from None
+
 def create_text_encoder(
     config:Config,
     reports:list=()  # training reports; the small encoder learns its vocabulary from them
 )->TextEncoder:
     "The text encoder that `config` names. Raises `TextModelError` where it cannot be had or does not fit the reports."
-    if config.text_encoder == 'small': return small_text_encoder(list(reports), max_tokens=config.max_tokens, seed=config.seed, **config.text_args)
+    if config.text_encoder == 'small': return _small(config, list(reports))
     return load_text_encoder(config.text_encoder, frozen_layers=config.frozen_text_layers, freeze_embeddings=config.freeze_embeddings,
                              max_tokens=config.max_tokens, reports=list(reports), **config.text_args)
 
@@ -81,6 +91,12 @@ def set_seed(seed):
     "Seed Python, NumPy and torch."
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
 
+def _same_loaders(config, dls):
+    "Raise `ConfigError` if settings of the loaders differ from those that `dls` was made with."
+    for k in ('batch_size', 'limit', 'workers', 'language', 'detail', 'data_mode') if config else ():
+        if getattr(config, k) != getattr(dls.config, k):
+            raise ConfigError(k, f'{getattr(config, k)!r} here, but the loaders were made with {getattr(dls.config, k)!r}', 'Make them anew: ecg_dataloaders(data, config=config).')
+
 def calibrate_images(model, dls, n=64):
     "Measure mean and deviation of the images on the first `n` training ECGs, unless the encoder knows them."
     if getattr(model.ecg, 'calibrated', True): return
@@ -89,7 +105,10 @@ def calibrate_images(model, dls, n=64):
 
 def fit_batch(model, dls):
     "Set the loaders to the largest batch that the memory holds, and say which."
-    n = largest_batch(model, dls.one_batch(), dls.plan.machine, dls.plan.n_train)
+    pairs = dls.train.dataset
+    longest = np.argsort(-pairs.tokens['attention_mask'].sum(1).numpy())[:3]
+    batches = [to_device(pairs.batch(longest[:n]), dls.device) for n in (1, len(longest))]
+    n = largest_batch(model, batches, dls.plan.machine, dls.plan.n_train)
     for dl in dls.loaders: dl.bs = n
     print(f'batch {n}')
 
@@ -102,12 +121,13 @@ def pretrain_learner(
     **kwargs            # go to fastai's `Learner`
 )->Learner:
     "A fastai `Learner` for CLIP pretraining; train it with `fit_warmup_cosine`."
+    _same_loaders(config, dls)
     config = config or dls.config
-    named = {k: v for k, v in dict(ecg_encoder=ecg_encoder, text_encoder=text_encoder).items() if isinstance(v, (str, Path))}
-    config = config.replace(**{k: str(v) for k, v in named.items()})
+    named = {k: v for k, v in dict(ecg_encoder=ecg_encoder, text_encoder=text_encoder).items() if v is not None}
+    config = config.replace(**{k: getattr(v, 'name', type(v).__name__) if isinstance(v, nn.Module) else str(v) for k, v in named.items()})
     set_seed(config.seed)
     text = text_encoder if isinstance(text_encoder, nn.Module) else create_text_encoder(config, dls.train_reports)
-    if not dls.has_tokens: dls.tokenize(partial(text.tokenize, max_tokens=config.max_tokens))
+    if not dls.own_tokenizer: dls.tokenize(partial(text.tokenize, max_tokens=config.max_tokens))
     model = create_model(config, ecg_encoder if isinstance(ecg_encoder, nn.Module) else None, text).to(dls.device)
     calibrate_images(model, dls)
     if config.batch_size == 'auto': fit_batch(model, dls)
@@ -130,6 +150,11 @@ def _write(path, d): path.write_text(json.dumps(d, indent=2, ensure_ascii=False)
 def _preprocessing(images):
     return dict(leads=list(LEADS), fs=FS, samples=N_SAMPLES, unit='mV', images=images.to_dict() if images is not None else None)
 
+def _portable(config):
+    "The settings without paths of this machine, which are nobody else's business."
+    text = Path(config.text_encoder).name if Path(config.text_encoder).is_dir() else config.text_encoder
+    return asdict(config.replace(data=None, data_root=None, images_path=None, out=Config().out, text_encoder=text))
+
 def save_pretrained(
     model:ECGCLIP,
     folder,         # replaced as a whole if it exists
@@ -143,7 +168,7 @@ def save_pretrained(
     with new_folder(folder) as tmp:
         save_file(weights, tmp/'model.safetensors')
         model.text.save(tmp/'tokenizer', weights=False)
-        _write(tmp/'config.json', dict(format=FORMAT, config=asdict(config), text=model.text.config_dict()))
+        _write(tmp/'config.json', dict(format=FORMAT, config=_portable(config), text=model.text.config_dict()))
         _write(tmp/'preprocessing.json', _preprocessing(model.ecg.images))
         _write(tmp/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or [])))
         _write(tmp/'versions.json', {p: _version(p) for p in _PACKAGES})
@@ -171,14 +196,15 @@ def load_pretrained(
     "A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Raises `CheckpointError` for damaged folders and other versions."
     if not Path(folder).is_dir(): raise CheckpointError(folder, 'no such folder', 'Name a folder written by save_pretrained, such as .../best.')
     d = _load_json(folder, 'config.json')
-    if d.get('format') != FORMAT:
+    if not isinstance(d, dict) or d.get('format') != FORMAT:
+        d = d if isinstance(d, dict) else {}
         raise CheckpointError(folder, f'format {d.get("format")}, this version of ecgclip reads format {FORMAT}', 'Load it with the version named in its versions.json.')
-    try: config = Config.from_json(d['config'])
-    except (KeyError, ConfigError) as e: raise CheckpointError(folder, f'its settings are not those of this version ({e})', 'Load it with the version named in its versions.json.') from None
+    try: config = Config.from_json(dict(d['config']))
+    except (KeyError, TypeError, ValueError, ConfigError) as e: raise CheckpointError(folder, f'its settings are not those of this version ({e})', 'Load it with the version named in its versions.json.') from None
     text = TextEncoder.from_folder(Path(folder)/'tokenizer', weights=False)
-    model = create_model(config, text_encoder=text)
+    with torch.random.fork_rng(devices=[]): model = create_model(config, text_encoder=text)  # the caller's random numbers stay
     _load_weights(folder, model)
-    model.config, model.metrics = config, _load_json(folder, 'metrics.json')['metrics']
+    model.config, model.metrics = config, dict(_load_json(folder, 'metrics.json')).get('metrics', {})
     return model.to(pick_device(str(device))).eval().requires_grad_(False)
 
 @patch
@@ -190,8 +216,8 @@ def save_pretrained(self:Learner, folder, metrics=None):
 def run_callbacks(config:Config, folder)->list:
     "History, best checkpoint, early stop and tracking of a run in `folder`."
     save = lambda learn, to: learn.save_pretrained(to, dict(zip(learn.recorder.metric_names[1:], learn.recorder.values[-1])))
-    cbs = [History(Path(folder)/'history.csv'), BestModel(save, Path(folder)/'best')]
-    if config.patience: cbs.append(EarlyStopping(config.patience))
+    cbs = [History(Path(folder)/'history.csv'), BestModel(save, Path(folder)/'best', over=config.monitor_epochs)]
+    if config.patience: cbs.append(EarlyStopping(config.patience, over=config.monitor_epochs))
     if config.track == 'wandb': cbs.append(Tracker(config.wandb_project, config=config, watch=config.watch, log_freq=config.log_freq, folder=folder))
     return cbs
 

@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .core import ConfigError, ReportError, TextModelError
+from .reports import normalise_report
 
 # %% ../nbs/07_text.ipynb #07b7afbe
 # tokenizers starts threads, which loader processes must not inherit
@@ -96,6 +97,7 @@ def tokenize(self:TextEncoder,
     reports = [reports] if isinstance(reports, str) else list(reports)
     for i, r in enumerate(reports):
         if not isinstance(r, str) or not r.strip(): raise ReportError(f'report {i}', f'{r!r} is not a text', 'Give each ECG a report.')
+    reports = [normalise_report(r) for r in reports]   # equal reports get equal tokens
     if not reports: raise ReportError('reports', 'none given', 'Give a list of texts.')
     enc = self.tokenizer(reports, padding=True, truncation=True, max_length=min(max_tokens or self.max_tokens, self.max_tokens), return_tensors='pt')
     return {k: enc[k] for k in ('input_ids', 'attention_mask')}
@@ -169,7 +171,7 @@ def small_text_encoder(
     from transformers import BertConfig, BertModel
     if not reports: raise TextModelError('small text encoder', 'there are no reports to make a vocabulary from', 'Give the training reports.')
     if dim % heads: raise ConfigError('text_args', f'{heads} heads do not divide dim {dim}', 'Change dim or heads.')
-    tok = wordpiece_tokenizer(wordpiece_vocabulary(reports, vocab_size), max_tokens)
+    tok = wordpiece_tokenizer(wordpiece_vocabulary([normalise_report(r) for r in reports], vocab_size), max_tokens)
     config = BertConfig(vocab_size=len(tok), hidden_size=dim, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4*dim,
         max_position_embeddings=max_tokens, pad_token_id=tok.pad_token_id, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     with torch.random.fork_rng(devices=[]):   # the caller's random numbers are left as they are
@@ -211,7 +213,7 @@ def check_vocabulary(
     reports = list(reports)
     share = unknown_share(tokenizer, reports[::max(1, len(reports)//2000)])
     reason = f'{share:.0%} of the tokens of the reports are unknown to its vocabulary'
-    hint = f"For Chinese reports choose {' or '.join(repr(m['name']) for m in TEXT_MODELS if m['default'])}, or 'small', which learns its vocabulary from the reports."
+    hint = f"For Chinese reports choose {' or '.join(repr(m['name']) for m in TEXT_MODELS if m['default'])}, or 'small', which learns its vocabulary from the reports. Reports that are written from codes can be English: language='en'."
     if share > refuse and not allow_unknown: raise TextModelError(name, reason, hint + ' allow_unknown=True goes on regardless.')
     if share > warn: warnings.warn(f'{name}: {reason}. {hint}', stacklevel=2)
     return share
