@@ -163,7 +163,7 @@ class TemperatureClamp(ColumnsCallback):
 
     def before_fit(self):
         super().before_fit()
-        self.opt.state[get_model(self.model).log_scale]['do_wd'] = False
+        if self.opt is not None: self.opt.state[get_model(self.model).log_scale]['do_wd'] = False  # fastai's summary has none
 
     def after_step(self): get_model(self.model).clamp_temperature_()
 
@@ -184,9 +184,11 @@ class RetrievalMetrics(ColumnsCallback):
         return ['mean_recall', 'mean_recall_group', *self.levels.values(), *names]
 
     def before_validate(self): self.found = []
-    def after_batch(self): self.found.append([to_detach(o) for o in (*self.pred, self.yb[0][:,1])])
+    def after_batch(self):
+        if self.yb: self.found.append([to_detach(o) for o in (*self.pred, self.yb[0][:,1])])  # fastai's summary has none
 
     def after_validate(self):
+        if not self.found: return
         ecg, text, groups = (torch.cat(o) for o in zip(*self.found))
         self.found, self.chance, self.blind = [], chance_levels(groups), blind_levels(groups)
         self.latest = {**retrieval_metrics(ecg.float(), text.float(), groups), **{c: self.chance[k] for k, c in self.levels.items()}}

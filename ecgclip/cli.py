@@ -9,7 +9,7 @@ __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'draw_run
            'evaluate']
 
 # %% ../nbs/17_cli.ipynb #35f69814
-import argparse, json, os, sys, types, warnings
+import argparse, json, os, sys, textwrap, types, warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -107,15 +107,15 @@ def _held_out(data):
 
 def _say_settings(config):
     changed = config.diff()
-    print('settings that differ from the published ones: ' + (', '.join(f'{k}={v}' for k, v in changed.items()) or 'none'))
+    print(textwrap.fill('Settings that differ from the published ones: ' + (', '.join(f'{k}={v}' for k, v in changed.items()) or 'none'), 110, subsequent_indent='  ', break_long_words=False))
 
-def _say_end(run, report):
-    c = run/'best'
+def _say_end(run, config):
+    c = f'{run/"best"}{f" {config.data}" if config.data else ""}'
     print(f'\nIn {run}: best/ (checkpoint), history.csv, report.json, curves.png, gallery.png, config.json')
     print('What to try next:\n'
-          f'  ecgclip-evaluate {c}                 the same figures again, or on your data: ecgclip-evaluate {c} my.csv\n'
-          f'  python -c "from ecgclip.learner import load_pretrained; m = load_pretrained(\'{c}\'); print(m.encode_text([\'窦性心律\']).shape)"\n'
-          '  ecgclip-pretrain my.csv                  your own records: a table with the columns path and report')
+          f'  ecgclip-evaluate {c}    the same figures again\n'
+          f'  python -W ignore -c "from ecgclip.learner import load_pretrained; m = load_pretrained(\'{run/"best"}\'); print(m.encode_text([\'窦性心律\']).shape)"'
+          + ('' if config.data else '\n  ecgclip-pretrain my.csv    your own records: a table with the columns path and report'))
 
 def draw_run(run, model, test):
     "Draw the pictures of a run into its folder."
@@ -151,7 +151,10 @@ def pretrain_run(
     learn = pretrain_learner(dls, cbs=cbs)
     run = new_run_folder(config.out)
     config.to_json(run/'config.json')
-    fit_run(learn, run)
+    try: fit_run(learn, run)
+    except KeyboardInterrupt:
+        if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
+        raise
     model = load_pretrained(run/'best', device=config.device)
     test, what = _held_out(data)
     print(f'\nThe checkpoint with the best mean_recall_group, on {len(test)} {what}.')
@@ -159,12 +162,12 @@ def pretrain_run(
     print(report)
     report.to_json(run/'report.json')
     draw_run(run, model, test)
-    _say_end(run, report)
+    _say_end(run, config)
     return run
 
 # %% ../nbs/17_cli.ipynb #8b054e10
 def _parser(name, what, epilog=''):
-    return argparse.ArgumentParser(f'ecgclip-{name}', description=what, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(f'ecgclip-{name}', description=what, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
 
 def _pretrain_parser():
     p = _parser('pretrain', 'Pretrain an ECG encoder and a text encoder into one space.\n\nWithout DATA a small model is trained on the real ECGs that come with the package.',
@@ -188,8 +191,12 @@ def pretrain(argv=None):
 
 def _prepare_parser():
     p = _parser('prepare', 'Check a table of ECGs and reports, and write it as one memory-mapped set that trains faster.', 'example:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set')
-    p.add_argument('source', help='a CSV table with the columns path and report; patient_id, split and codes are used where they are')
+    p.add_argument('source', help='a CSV table (UTF-8 or GB18030) with the columns path and report; patient_id, split, codes, fs and unit are used where they are. Paths are WFDB records, .npy or .npz files')
     p.add_argument('dest', help='folder to make')
+    p.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of NumPy files that do not state it (a column fs does, row by row); else 500')
+    p.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of NumPy files that do not state it (a column unit does, row by row); else mV')
+    p.add_argument('--short', choices=('error', 'pad'), default='error', help='records under ten seconds: an error, or zeros at the end')
+    p.add_argument('--missing', choices=('error', 'zero'), default='error', help='a missing lead: an error, or zeros')
     p.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
     p.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
     p.add_argument('--yes', action='store_true', help='agree to the size of the images')
@@ -199,8 +206,10 @@ def _prepare_parser():
 def _prepare(argv):
     from ecgclip.data import describe, prepare
     a = _prepare_parser().parse_args(argv)
-    data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite)
+    data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, fs=a.fs, unit=a.unit, short=a.short, missing=a.missing)
     print(describe(data))
+    assumed = data.df.notes[data.df.notes.str.contains('assumed')] if 'notes' in data.df else []
+    if len(assumed): print(f'{len(assumed)} records state less than they should; {assumed.iloc[0]}. If that is wrong: --fs, --unit, or columns fs and unit.')
     if a.images:
         from ecgclip.loaders import precompute_images
         from ecgclip.transforms import ECGToImages

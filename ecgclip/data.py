@@ -260,7 +260,7 @@ def _window(x, fs, where, short='error', long='first'):
     r, n = _ratio(fs, where), x.shape[1]
     have = -(-n*r.numerator//r.denominator)  # samples after resampling
     if have < N_SAMPLES and short == 'error':
-        raise ECGReadError(where, f'{n/fs:.3g} s long', 'Ten seconds are needed. short="pad" adds zeros at the end.')
+        raise ECGReadError(where, f'{n/fs:.3g} s long ({n} samples at {fs:g} Hz)', 'Ten seconds are needed. If the rate is another one, say so (fs=, or a column fs). short="pad" adds zeros at the end.')
     if have > N_SAMPLES and long == 'error':
         raise ECGReadError(where, f'{n/fs:.3g} s long', 'long="first" or "centre" takes ten seconds of it.')
     start = (have - N_SAMPLES)//2 if long == 'centre' and have > N_SAMPLES else 0
@@ -427,11 +427,11 @@ class _Array:
 
 class _Files:
     "Signals in files, each read when it is asked for."
-    def __init__(self, paths, **kwargs): self.paths, self.kwargs = list(paths), kwargs
+    def __init__(self, paths, rows=None, **kwargs): self.paths, self.rows, self.kwargs = list(paths), rows or [{}]*len(paths), kwargs
     def __getitem__(self, i): return self.record(i)[0]
     def record(self, i):
         "ECG, flat leads and notes."
-        r = read_record(self.paths[i], **self.kwargs)
+        r = read_record(self.paths[i], **{**self.kwargs, **self.rows[i]})
         return r.signal, ' '.join(r.flat), '; '.join(r.notes)
 
 def _skipped(bad): return pd.DataFrame(bad, columns=['row', 'path', 'reason'])
@@ -564,6 +564,7 @@ def _check_columns(rows, path):
     for need in (('path',), ('report', 'codes')):
         if not set(need) & set(have):
             raise ManifestError(path, f'no column {" or ".join(map(repr, need))}',
+                                'Its columns are separated by another mark; save the table with commas.' if len(have) == 1 and re.search('[;\t|]', have[0]) else
                                 f'The columns are {", ".join(map(repr, have))[:200]}; rename the right one.')
 
 def _map_cell(rows, column, names, path):
@@ -670,9 +671,16 @@ def _manifest(path, root=None, language='zh', detail='full', **kwargs):
     df = pd.DataFrame(rows, columns=[*columns, 'file']).rename(columns={'_row': 'row'})
     for c, v in (('record', [Path(f).stem for f in df.path]), ('source', path.stem), ('patient_id', '')):
         if c not in df: df[c] = v
-    data = ECGData(df, _Files(df.file, **kwargs), path.stem, notes)
+    data = ECGData(df, _Files(df.file, [_own_format(r, path) for r in rows], **kwargs), path.stem, notes)
     data.skipped = _skipped(bad)
     return data
+
+def _own_format(row, path):
+    "What a row says of its NumPy file: columns `fs` (Hz) and `unit`; a WFDB header says it itself."
+    if Path(row['file']).suffix.lower() == '.hea': return {}
+    own = {k: v for k in ('fs', 'unit') if (v := row.get(k, ''))}
+    try: return own | (dict(fs=float(own['fs'])) if 'fs' in own else {})
+    except ValueError: raise _row_error(path, row, f'fs is {own["fs"]!r}', 'Give samples a second, such as 500.') from None
 
 def _find_files(rows, path, folders):
     "Rows with their `file`, and those without one. Raises `ManifestError` for a file that is named twice."
@@ -729,7 +737,7 @@ _FORMAT = dict(format='ecgclip-prepared', version=PREPARED, dtype='int16', step_
 
 def _check_dest(dest, n, overwrite):
     "Raise `ManifestError` if `dest` may not be written, or the disk cannot hold `n` records."
-    if dest.exists() and not overwrite: raise ManifestError(dest, 'exists already', 'Choose another folder, or overwrite=True.')
+    if dest.exists() and not overwrite: raise ManifestError(dest, 'exists already', 'Choose another folder, or overwrite=True (--overwrite).')
     if dest.exists() and not (dest/'meta.json').is_file():
         raise ManifestError(dest, 'is no prepared set', 'Only a prepared set is overwritten; choose another folder.')
     if not dest.parent.is_dir(): raise ManifestError(dest.parent, 'no such folder', 'Make it first.')

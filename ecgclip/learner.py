@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.callback.core import Callback
+from fastai.callback import hook  # Learner.summary
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.optimizer import Adam
@@ -196,6 +197,7 @@ def load_pretrained(
     "A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Raises `CheckpointError` for damaged folders and other versions."
     if not Path(folder).is_dir(): raise CheckpointError(folder, 'no such folder', 'Name a folder written by save_pretrained, such as .../best.')
     d = _load_json(folder, 'config.json')
+    if (Path(folder)/'best'/'config.json').is_file(): raise CheckpointError(folder, 'this is the folder of a run', f'Its checkpoint is {Path(folder)/"best"}.')
     if not isinstance(d, dict) or d.get('format') != FORMAT:
         d = d if isinstance(d, dict) else {}
         raise CheckpointError(folder, f'format {d.get("format")}, this version of ecgclip reads format {FORMAT}', 'Load it with the version named in its versions.json.')

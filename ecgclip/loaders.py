@@ -309,10 +309,11 @@ class ECGDataLoaders(DataLoaders):
 
     def show_batch(self, max_n=2, split=0, **kwargs):
         "Draw the first ECGs of a batch on the clinical grid, each under its report."
+        import matplotlib.pyplot as plt
         from ecgclip.core import plot_ecg
         pairs = self.loaders[split].dataset
         ids = self.loaders[split].get_idxs()[:max_n]
-        return [plot_ecg(pairs.data.ecg(i), title=pairs.data.reports[i], **kwargs) for i in ids]
+        return [plot_ecg(pairs.data.ecg(i), title=pairs.data.reports[i], fig=plt.figure(), **kwargs) for i in ids]
 
 @dataclass(frozen=True)
 class LoaderPlan:
@@ -352,6 +353,12 @@ def _check_contrast(train, config):
     if len(train) < 2: raise ConfigError('limit' if config.limit else 'data', f'{len(train)} training record', 'A contrastive loss needs at least two.')
     if len(np.unique(train.groups)) < 2: raise ConfigError('data', f'all {len(train)} training records have the same report', 'A contrastive loss needs different ones.')
 
+def _doubts(valid, few=20):
+    "What makes the choice of a checkpoint doubtful."
+    groups = len(np.unique(valid.groups))
+    if len(valid) < few or groups < 2: return [f'Note: {len(valid)} validation records with {groups} distinct reports: recall on them says little, and so does the choice of the best checkpoint.']
+    return []
+
 def _positions(data, part):
     "The places in `data` of the records of its subset `part`."
     place = {r: i for i, r in enumerate(data.rows)}
@@ -384,8 +391,9 @@ def ecg_dataloaders(
     pairs = [Pairs(o, store, _positions(data, o)) if choice.mode == 'precomputed' else Pairs(o) for o in (train, valid)]
     bs = 1 if config.batch_size == 'auto' else min(config.batch_size, len(train))
     dls = ECGDataLoaders(make(pairs[0], bs, seed=config.seed, shuffle=True, drop_last=True), make(pairs[1], bs), device=machine.device)
+    for dl in dls.loaders: dl.n_inp = 2
     dls.n_inp, dls.config, dls.data, dls.own_tokenizer = 2, config, data, tokenize is not None
     dls.plan = LoaderPlan(machine, choice, 'auto' if config.batch_size == 'auto' else bs, workers, len(train), len(valid))
     if tokenize is not None: dls.tokenize(tokenize)
-    if verbose: print(dls.plan)
+    if verbose: print(dls.plan, *_doubts(valid), sep='\n')
     return dls
