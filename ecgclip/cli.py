@@ -103,6 +103,7 @@ def _held_out(data):
     "Records to judge by, and a word on what they are."
     test = data.subset('test')
     if len(set(test.patients)) >= 2: return test, 'held-out records (split "test"), which chose nothing'
+    if len(data.subset('valid')) < 2: raise ECGClipError(data.name, 'fewer than two records to judge by, in "test" and in "valid"', 'Add records, or mark others in the column "split".')
     return data.subset('valid'), 'validation records: they also chose the checkpoint, so these figures are a little too good'
 
 def _say_settings(config):
@@ -147,6 +148,7 @@ def pretrain_run(
     _check_out(config.out)
     data = open_data(config.data, language=config.language, detail=config.detail, progress=True, **_root(config))
     print(data, *data.notes, sep='; ')
+    test, what = _held_out(data)
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
     run = new_run_folder(config.out)
@@ -156,7 +158,6 @@ def pretrain_run(
         if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
         raise
     model = load_pretrained(run/'best', device=config.device)
-    test, what = _held_out(data)
     print(f'\nThe checkpoint with the best mean_recall_group, on {len(test)} {what}.')
     report = retrieval_report(model, test)
     print(report)
