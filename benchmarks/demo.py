@@ -31,10 +31,11 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
     p.add_argument('--out', type=Path)
+    p.add_argument('--note', default='', help='a word on the circumstances, kept with the figures')
     args, options = p.parse_known_args()
     out = args.out or Path(tempfile.mkdtemp())
     results = [one_seed(s, out, options) for s in args.seeds]
-    d = dict(date=str(datetime.date.today()), machine=machine(), options=options, seeds=[r for r, _ in results])
+    d = dict(date=str(datetime.date.today()), machine=machine(), note=args.note, options=options, seeds=[r for r, _ in results])
     (root/'benchmarks'/'results'/'demo.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     (root/'nbs'/'images').mkdir(exist_ok=True)
     for name in ('curves', 'gallery'): shutil.copy(results[0][1]/f'{name}.png', root/'nbs'/'images'/f'demo-{name}.png')
