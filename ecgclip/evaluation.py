@@ -87,7 +87,8 @@ class RetrievalReport:
         rows = [head, *self._rows()]
         widths = [max(len(r[i]) for r in rows) for i in range(5)]
         lines = ['  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))) for r in rows]
-        return '\n'.join([self._head(), lines[0], '-'*len(lines[0]), *lines[1:], 'random: a random order.  blind: the best that ignores the ECG.'])
+        return '\n'.join([self._head(), lines[0], '-'*len(lines[0]), *lines[1:], 'random: a random order.  blind: the best that ignores the ECG.',
+                          'image_to_text_top5_group: equal reports tie, so the five first places may all hold one report; a random order mixes them.'])
 
     def _repr_markdown_(self):
         rows = ['| ' + ' | '.join(r) + ' |' for r in self._rows()]
