@@ -28,7 +28,7 @@ from fastai.torch_core import find_bs, get_model, rank_distrib, to_detach
 from fastcore.basics import patch
 from fastcore.foundation import L
 from fastcore.imports import IN_NOTEBOOK
-from fastprogress.fastprogress import format_time, master_bar
+from fastprogress.fastprogress import master_bar
 from torch.amp import GradScaler, autocast
 
 from .core import Config, ConfigError, ECGClipError, replace_folder, restore_folder

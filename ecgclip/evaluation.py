@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/evaluation.html.md"""
 __all__ = ['embed_ecgs', 'embed_texts', 'RetrievalReport', 'retrieval_report']
 
 # %% ../nbs/13_evaluation.ipynb #4ae93b63
-import json, sys
+import json
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
-from fastcore.basics import patch, store_attr
+from fastcore.basics import store_attr
 
 from .core import Config, ConfigError, N_SAMPLES, data_root, new_folder
 from .data import ECGData
@@ -303,8 +303,6 @@ class ECGDataLoaders(DataLoaders):
         for dl in self.loaders: dl.dataset.tokenize(tokenizer)
         return self
     @property
-    def has_tokens(self): return self.loaders[0].dataset.tokens is not None
-    @property
     def train_reports(self): return self.loaders[0].dataset.data.reports
 
     def show_batch(self, max_n=2, split=0, **kwargs):
@@ -387,6 +385,7 @@ def ecg_dataloaders(
     _check_contrast(train, config)
     workers = pick_workers(config, machine, data.lazy)
     pin = machine.device.type == 'cuda'
+    # fastai starts worker processes anew each epoch, so they persist within one only
     make = partial(PairLoader, num_workers=workers, persistent_workers=workers > 0, pin_memory=pin, device=machine.device)
     pairs = [Pairs(o, store, _positions(data, o)) if choice.mode == 'precomputed' else Pairs(o) for o in (train, valid)]
     bs = 1 if config.batch_size == 'auto' else min(config.batch_size, len(train))
