@@ -635,10 +635,11 @@ def _leave_out(skipped, n, max_bad, where):
 
 def _locate(p, folders):
     "The file of a manifest's `path`, tried from each folder in turn."
+    first = None  # what the manifest's own folder lacks is what to tell
     for f in folders:
         try: return _find(Path(f)/p)
-        except ECGReadError as e: error = e if f == folders[0] else error
-    raise error
+        except ECGReadError as e: first = first or e
+    raise first
 
 # %% ../nbs/02_data.ipynb #6f28c1a0
 def read_manifest(
