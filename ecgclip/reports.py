@@ -37,8 +37,8 @@ def _statements(codes, system, uncertain_below, implied, where):
     if isinstance(codes, Mapping): system = system or 'scp'
     pairs = codes.items() if isinstance(codes, Mapping) else [(c, 0) for c in codes]
     found = {}
-    for c, likelihood in pairs:
-        t, sure = find_term(c, system, where), not 0 < likelihood(c, likelihood, where) < uncertain_below
+    for c, percent in pairs:
+        t, sure = find_term(c, system, where), not 0 < likelihood(c, percent, where) < uncertain_below
         found[t] = found.get(t, False) or sure
     if not found: raise ReportError(where, 'no code is given', 'Give at least one code, or leave the record out.')
     def said(t): return any(t.key in implied_by(o.key) and (found[o] or not found[t]) for o in found)
