@@ -46,9 +46,9 @@ def _kind(t):
 
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args image_preset image_args augment'.split(),
-    'text tower': 'text_encoder text_args frozen_text_layers freeze_embeddings max_tokens'.split(),
-    'common space and loss': 'embed_dim temperature duplicates'.split(),
-    'training': 'epochs batch_size lr_rate text_lr_scale weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
+    'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
+    'common space and loss': 'embed_dim temperature duplicates equal_reports'.split(),
+    'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
     'output and tracking': 'out track wandb_project watch log_freq'.split()}
 
 def _help(field):
@@ -173,7 +173,7 @@ def _parser(name, what, epilog=''):
 def _pretrain_parser():
     p = _parser('pretrain', 'Pretrain an ECG encoder and a text encoder into one space.\n\nWithout DATA a small model is trained on the real ECGs that come with the package.',
         'examples:\n  ecgclip-pretrain\n  ecgclip-pretrain my.csv --text-encoder small --epochs 20\n  ecgclip-pretrain my.csv --preset published --device cuda')
-    p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a CSV table with the columns path and report, or a folder from ecgclip-prepare')
+    p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a table (CSV, TSV, JSONL, Parquet, XLSX) with the columns path and report, or a folder from ecgclip-prepare')
     p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, else recommended')
     p.add_argument('--config', metavar='FILE', help='settings as JSON, such as the config.json of another run')
     add_config_options(p)
@@ -192,23 +192,32 @@ def pretrain(argv=None):
 
 def _prepare_parser():
     p = _parser('prepare', 'Check a table of ECGs and reports, and write it as one memory-mapped set that trains faster.', 'example:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set')
-    p.add_argument('source', help='a CSV table (UTF-8 or GB18030) with the columns path and report; patient_id, split, codes, fs and unit are used where they are. Paths are WFDB records, .npy or .npz files')
+    p.add_argument('source', help='a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with the columns path and report; patient_id, split, codes, fs and unit are used where they are. Paths are WFDB records, .npy or .npz files')
     p.add_argument('dest', help='folder to make')
     p.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of NumPy files that do not state it (a column fs does, row by row); else 500')
     p.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of NumPy files that do not state it (a column unit does, row by row); else mV')
     p.add_argument('--short', choices=('error', 'pad'), default='error', help='records under ten seconds: an error, or zeros at the end')
     p.add_argument('--missing', choices=('error', 'zero'), default='error', help='a missing lead: an error, or zeros')
     p.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
+    p.add_argument('--text-encoder', default='tiny', metavar='TEXT', help='whose vocabulary the reports are read with, for the summary (default: %(default)s)')
+    p.add_argument('--max-tokens', type=int, default=256, metavar='N', help='where that text encoder cuts reports, for the summary (default: %(default)s)')
     p.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
     p.add_argument('--yes', action='store_true', help='agree to the size of the images')
     p.add_argument('--overwrite', action='store_true', help='replace the folder if it exists')
     return p
+
+def _summary(data, text_encoder, max_tokens):
+    from ecgclip.tables import summarise_reports
+    from ecgclip.text import load_tokenizer
+    rows = data.df.row.astype(int).tolist() if 'row' in data.df else None
+    return summarise_reports(data.reports, load_tokenizer(text_encoder, data.reports), max_tokens, rows)
 
 def _prepare(argv):
     from ecgclip.data import describe, prepare
     a = _prepare_parser().parse_args(argv)
     data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, fs=a.fs, unit=a.unit, short=a.short, missing=a.missing)
     print(describe(data))
+    print(f'\nReports (tokens of the text encoder {a.text_encoder}):\n{_summary(data, a.text_encoder, a.max_tokens)}\n')
     assumed = data.df.notes[data.df.notes.str.contains('assumed')] if 'notes' in data.df else []
     if len(assumed): print(f'{len(assumed)} records state less than they should; {assumed.iloc[0]}. If that is wrong: --fs, --unit, or columns fs and unit.')
     if a.images:
@@ -224,7 +233,7 @@ def prepare(argv=None):
 def _evaluate_parser():
     p = _parser('evaluate', 'Retrieval figures of a checkpoint, with intervals and chance levels.', 'examples:\n  ecgclip-evaluate checkpoints_pretrain/run-001/best\n  ecgclip-evaluate checkpoints_pretrain/run-001/best my.csv --split all --json report.json')
     p.add_argument('checkpoint', help='a folder such as run-001/best')
-    p.add_argument('data', nargs='?', help='a CSV table or a prepared folder; nothing means the embedded sample')
+    p.add_argument('data', nargs='?', help='a table or a prepared folder; nothing means the embedded sample')
     p.add_argument('--split', default='test', choices=('train', 'valid', 'test', 'all'), help='which records (default: %(default)s)')
     p.add_argument('--batch-size', type=int, default=32, metavar='N', help='records at a time (default: %(default)s)')
     p.add_argument('--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, cuda:1 or mps')

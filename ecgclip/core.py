@@ -85,18 +85,26 @@ class Config:
     image_preset: Literal['published', 'millivolt'] = _opt('published', 'each segment scaled by itself, or voltage kept')
     image_args: dict = _args('settings of ECGToImages, as JSON, for example {"segment": 200}')
     augment: bool = _opt(False, 'vary training signals: shift in time, gain, noise, baseline wander, lead dropout')
-    text_encoder: str = _opt('ncbi/MedCPT-Query-Encoder', 'a Hugging Face name, a folder, or "small" for the one trained from scratch')
-    text_args: dict = _args('settings of the small text encoder, as JSON')
-    frozen_text_layers: int = _opt(6, 'how many layers of a pretrained text encoder stay as they are')
+    text_encoder: str = _opt('ncbi/MedCPT-Query-Encoder', 'a short name of list_text_encoders(), a Hugging Face name, modelscope:owner/model, a folder, or "tiny" (also "small") for the one trained from scratch')
+    text_args: dict = _args('further settings of the text encoder, as JSON')
+    report_input: Literal['text', 'findings_en'] = _opt('text', 'what the text encoder reads: the report as it is, or its findings in English')
+    extend_vocab: bool = _opt(False, 'add the characters of the reports that the vocabulary of a pretrained text encoder lacks')
+    text_pooling: Optional[Literal['cls', 'pooler', 'mean', 'last']] = _opt(None, 'how tokens become one vector; nothing means as suits the text encoder')
+    frozen_text_layers: Optional[int] = _opt(None, 'how many layers of a pretrained text encoder stay as they are; nothing means half of them, at most 6')
     freeze_embeddings: bool = _opt(True, 'freeze the embeddings below the frozen layers too (False is the published variant)')
+    freeze_text: Optional[str] = _opt(None, 'further parts of it that stay as they are, by name or pattern with commas: embeddings,layer.0,layer.1[01]')
+    lock_text: bool = _opt(False, 'all of it stays as it is; only its projection trains')
     max_tokens: int = _opt(256, 'reports are cut after so many tokens')
+    token_cache: str = _opt('auto', 'where tokens are kept between runs: auto is beside a prepared set, else nowhere; user is your cache folder; off, or a folder')
     embed_dim: int = _opt(256, 'size of the common space')
     temperature: float = _opt(0.07, 'of the contrastive loss, at the start')
     duplicates: Literal['mask', 'positive', 'negative'] = _opt('mask', 'what an equal report of another ECG in the batch is')
+    equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
     epochs: int = _opt(100, 'passes over the training records')
     batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step; auto takes as many as the memory holds, at most 256')
     lr_rate: float = _opt(1e-3, 'highest learning rate')
     text_lr_scale: float = _opt(0.1, 'learning rate of a pretrained text encoder, as a share of lr_rate')
+    text_layer_decay: float = _opt(1.0, 'from each text layer to the one below, the learning rate is multiplied by this; 1 is off')
     weight_decay: float = _opt(1e-5, 'of AdamW; the temperature has none')
     clip_norm: float = _opt(1.0, 'gradients are clipped to this norm; 0 is off')
     warmup: float = _opt(0.03, 'share of all steps in which the rate rises')
@@ -134,7 +142,7 @@ def _type_name(t):
     if origin in (Union, types.UnionType): return ' or '.join(_type_name(a) for a in args)
     return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
 
-_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit')
+_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay')
 _NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers')
 
 def check_config(cfg):
@@ -144,6 +152,7 @@ def check_config(cfg):
         if not _fits(v, t): raise ConfigError(k, f'{v!r} is not {_type_name(t)}', 'Correct this setting.')
         if k in _POSITIVE and v not in ('auto', None) and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
+    if cfg.text_layer_decay > 1: raise ConfigError('text_layer_decay', f'{cfg.text_layer_decay} is above 1', 'Give a share, such as 0.9; 1 is off.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
 
 # %% ../nbs/00_core.ipynb #749e37cb
@@ -193,11 +202,17 @@ def diff(self:Config,
     a, b = asdict(self), asdict(other or Config.published())
     return {k: v for k, v in a.items() if v != b[k]}
 
+# %% ../nbs/00_core.ipynb #4d24ef3d
+@patch(as_prop=True)
+def groups_by(self:Config):
+    "By what reports are equal in loss and metrics: 'text' or 'findings'."
+    return 'findings' if self.report_input == 'findings_en' else self.equal_reports
+
 # %% ../nbs/00_core.ipynb #337a4a4b
 @patch(cls_method=True)
 def published(cls:Config, **kwargs):
-    "The published pipeline: the defaults, and embeddings that train below the frozen layers."
-    return cls(freeze_embeddings=False).replace(**kwargs)
+    "The published pipeline: the defaults, and its text tower: the pooler's output, six frozen layers, embeddings that train below them."
+    return cls(freeze_embeddings=False, frozen_text_layers=6, text_pooling='pooler').replace(**kwargs)
 
 @patch(cls_method=True)
 def demo(cls:Config, **kwargs):

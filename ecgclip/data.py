@@ -9,7 +9,7 @@ __all__ = ['SAMPLE', 'MAX_VALUES', 'SPLITS', 'COLUMNS', 'PREPARED', 'ECGWarning'
            'ECGData', 'sample_data', 'read_manifest', 'prepare', 'open_prepared', 'open_data', 'describe']
 
 # %% ../nbs/02_data.ipynb #06f0dee7
-import csv, hashlib, inspect, io, json, math, os, re, shutil, tempfile, warnings, zipfile
+import hashlib, inspect, json, math, os, re, shutil, tempfile, warnings, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +24,7 @@ from fastcore.meta import delegates
 import ecgclip
 from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGReadError, ManifestError, ReportError, data_root, new_folder, standard_lead
 from .reports import normalise_report, parse_dx, parse_scp, report_groups, write_headline, write_report
+from .tables import TABLE_FORMATS, read_table
 
 # %% ../nbs/02_data.ipynb #41311017
 SAMPLE = Path(ecgclip.__file__).parent/'sample'  # the embedded records
@@ -478,6 +479,14 @@ class ECGData:
         if self._groups is None: self._groups = report_groups(self.reports)
         return self._groups
 
+    def grouped(self,
+        by  # 'text' or 'findings', as `report_groups` knows them
+    )->'ECGData':
+        "The same records; which reports are equal is told by `by`."
+        out = ECGData(self.df, self.store, self.name, self.notes, self.rows, report_groups(self.reports, by) if by != 'text' else None)
+        out.skipped = self.skipped
+        return out
+
     def subset(self,
         which  # 'train', 'valid' or 'test', or indices, or a boolean mask
     )->'ECGData':
@@ -531,26 +540,6 @@ def sample_data(
     data = ECGData(df, _Array(_sample_signals()), 'sample', ('reports are written from codes',))
     return data if split is None else data.subset(split)
 
-# %% ../nbs/02_data.ipynb #acb5b983
-def _read_csv(path):
-    "Rows of a CSV as dictionaries with their row number in a spreadsheet (`_row`), and its encoding. Raises `ManifestError`."
-    path = Path(path)
-    try: text, enc = _decode(path.read_bytes(), path, ManifestError)
-    except OSError as e: raise ManifestError(path, f'cannot be read ({e.strerror})', 'Give the path of a CSV file.') from None
-    if '\0' in text: raise ManifestError(path, 'holds zero bytes', 'Save it as CSV in UTF-8.')
-    try: rows = list(csv.reader(io.StringIO(text, newline=''), strict=True))
-    except csv.Error as e: raise ManifestError(path, f'no readable CSV ({e})', 'Check its quotation marks.') from None
-    rows = [(i, r) for i, r in enumerate(rows, 1) if any(c.strip() for c in r)]
-    if len(rows) < 2: raise ManifestError(path, 'has no rows', 'It needs a line of column names and one line a record.')
-    names = [c.strip().lower() for c in rows[0][1]]
-    twice = sorted({c for c in names if names.count(c) > 1})
-    if twice: raise ManifestError(path, f'column {twice[0]!r} occurs twice', 'Rename or remove one.')
-    for i, r in rows[1:]:
-        if len(r) != len(names):
-            raise ManifestError(f'{path}, row {i}', f'{len(r)} cells instead of {len(names)}',
-                                'A text with a comma needs quotation marks.')
-    return [dict(zip(names, (c.strip() for c in r)), _row=i) for i, r in rows[1:]], enc
-
 # %% ../nbs/02_data.ipynb #2c92db9e
 _SPLIT_NAMES = {a: s for s, names in dict(train='train training', valid='valid val validation dev', test='test testing').items()
                 for a in names.split()}
@@ -564,7 +553,7 @@ def _check_columns(rows, path):
     for need in (('path',), ('report', 'codes')):
         if not set(need) & set(have):
             raise ManifestError(path, f'no column {" or ".join(map(repr, need))}',
-                                'Its columns are separated by another mark; save the table with commas.' if len(have) == 1 and re.search('[;\t|]', have[0]) else
+                                'Its columns are separated by another mark; save the table with commas.' if len(have) == 1 and '|' in have[0] else
                                 f'The columns are {", ".join(map(repr, have))[:200]}; rename the right one.')
 
 def _map_cell(rows, column, names, path):
@@ -597,8 +586,6 @@ def _fill_reports(rows, path, language, detail):
             if written: r['report'] = _WRITERS[detail](codes, language)
             normalise_report(r['report'])  # raises if it is empty
         r['codes'] = ';'.join(codes)
-        if '\ufffd' in r['report'] or '锟斤拷' in r['report']:
-            raise _row_error(path, r, 'the report holds signs of a wrong decoding', 'Export the table again, in UTF-8.')
     return ['reports are written from codes']*written
 
 # %% ../nbs/02_data.ipynb #77f68968
@@ -643,7 +630,7 @@ def _locate(p, folders):
 
 # %% ../nbs/02_data.ipynb #6f28c1a0
 def read_manifest(
-    path,          # the CSV
+    path,          # the table
     *,
     root=None,     # where relative paths are looked for after the manifest's folder; without it `data_root()`
     language='zh', # of reports that are written from codes
@@ -651,7 +638,7 @@ def read_manifest(
     max_bad=.01,   # share of records whose file may be missing
     **kwargs       # of `read_record`, such as short='pad'
 )->ECGData:
-    "Your own records from a CSV manifest; signals are read when asked for. Raises `ManifestError` with the row at fault."
+    "Your own records from a manifest; signals are read when asked for. Raises `ManifestError` with the row at fault."
     data = _manifest(path, root, language, detail, **kwargs)
     _leave_out(data.skipped, len(data) + len(data.skipped), max_bad, path)
     return data
@@ -662,11 +649,12 @@ def _manifest(path, root=None, language='zh', detail='full', **kwargs):
     unknown = set(kwargs) - set(inspect.signature(read_record).parameters)
     if unknown: raise TypeError(f'{sorted(unknown)[0]!r} is no setting of read_record')
     path = Path(path)
-    rows, enc = _read_csv(path)
+    table = read_table(path)
+    rows = table.rows
     _check_columns(rows, path)
     _check_ages(rows, path)
     _map_cell(rows, 'sex', _SEXES, path)
-    notes = [f'read as {enc}', *_fill_reports(rows, path, language, detail), *_fill_splits(rows, path)]
+    notes = [f'read as {table.encoding or table.format}', *_fill_reports(rows, path, language, detail), *_fill_splits(rows, path)]
     columns = list(rows[0])
     rows, bad = _find_files(rows, path, [path.parent, root or data_root()])
     df = pd.DataFrame(rows, columns=[*columns, 'file']).rename(columns={'_row': 'row'})
@@ -780,7 +768,7 @@ def _write_signals(data, path, progress):
 
 # %% ../nbs/02_data.ipynb #5a6984a6
 def prepare(
-    source,          # a manifest (CSV), or an `ECGData`
+    source,          # a manifest, or an `ECGData`
     dest,            # the folder to write
     *,
     max_bad=.01,     # share of records that may be unreadable
@@ -825,7 +813,7 @@ def _read_meta(folder):
     try: meta = json.loads(where.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise ManifestError(folder, 'is no prepared set (no meta.json)',
-                            'Give a folder that prepare wrote, or a CSV manifest.') from None
+                            'Give a folder that prepare wrote, or a manifest.') from None
     except (OSError, ValueError) as e: raise ManifestError(where, f'cannot be read ({e})', 'Prepare the set again.') from None
     meta = meta if isinstance(meta, dict) else {}
     for k, v in _FORMAT.items():
@@ -867,7 +855,7 @@ def _sha_samples(a):
 
 # %% ../nbs/02_data.ipynb #8ed95821
 def open_data(
-    source=None,     # nothing, a CSV manifest, a folder written by `prepare`, or an `ECGData`
+    source=None,     # nothing, a manifest, a folder written by `prepare`, or an `ECGData`
     *,
     language='zh',   # of reports that are written from codes
     detail='full',   # of them, 'full' or 'headline'
@@ -881,10 +869,10 @@ def open_data(
     if source is None: return sample_data(language=language, detail=detail)
     path = Path(source)
     if path.is_dir(): return open_prepared(path)
-    if not path.exists(): raise ManifestError(path, 'no such file or folder', 'Give a CSV manifest or a folder that prepare wrote.')
-    if path.suffix.lower() != '.csv':
+    if not path.exists(): raise ManifestError(path, 'no such file or folder', 'Give a manifest or a folder that prepare wrote.')
+    if path.suffix.lower() not in TABLE_FORMATS:
         raise ManifestError(path, f'cannot read a set from {path.suffix or "this file"!r}',
-                            'Give a CSV manifest or a folder that prepare wrote.')
+                            f'Give a manifest ({", ".join(TABLE_FORMATS)}) or a folder that prepare wrote.')
     if not check: return read_manifest(path, language=language, detail=detail, max_bad=max_bad, **kwargs)
     return _manifest(path, language=language, detail=detail, **kwargs).check(max_bad, progress)
 
@@ -893,8 +881,9 @@ def describe(
     data  # an `ECGData`
 )->pd.DataFrame:
     "A table for people: records, patients, reports, sources and flat leads, for all and for each split."
+    seen = set(data.subset('train').groups.tolist()) if (data.df.split == 'train').any() else set()
     parts = {'all': data} | {s: data.subset(s) for s in SPLITS if (data.df.split == s).any()}
-    return pd.DataFrame({k: _described(d) for k, d in parts.items()}).fillna(0).astype(object)
+    return pd.DataFrame({k: _described(d) | ({'records whose report is in train too': sum(g in seen for g in d.groups.tolist())} if k in ('valid', 'test') and seen else {}) for k, d in parts.items()}).fillna(0).astype(object)
 
 def _described(d):
     df, sizes = d.df, np.bincount(d.groups) if len(d) else np.zeros(1, int)

@@ -113,6 +113,7 @@ def retrieval_report(
 )->RetrievalReport:
     "Rank the whole of `data` in both directions, with patient-bootstrap intervals. Raises `MetricError` for embeddings that are not finite."
     if len(data) < 2: raise ECGClipError(data.name, f'{len(data)} records', 'Retrieval needs at least two.')
+    if hasattr(model, 'config'): data = data.grouped(model.config.groups_by)
     ecg, text = embed_ecgs(model, data, batch_size, progress), embed_texts(model, data.reports)
     patients = data.patients
     one = len(set(patients)) < 2  # of whom no interval can be had

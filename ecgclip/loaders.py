@@ -253,6 +253,15 @@ def pick_workers(
     return min(machine.cpus, 8) if lazy and os.name == 'posix' else 0
 
 # %% ../nbs/05_loaders.ipynb #9e7e5bf7
+def _distinct_tokens(tokenizer, *lists):
+    "Tokens of the distinct texts of some lists, and for each list the rows of its texts."
+    place = {}
+    rows = [np.array([place.setdefault(t, len(place)) for t in texts], dtype=np.int64) for texts in lists]
+    tokens = tokenizer(list(place))
+    for k, v in tokens.items():
+        if len(v) != len(place): raise ConfigError('tokenize', f'{len(v)} rows of {k} for {len(place)} texts', 'A tokenizer gives one row for each text.')
+    return tokens, rows
+
 class Pairs:
     "ECGs and tokenised reports of one split, put together batch by batch."
     def __init__(self,
@@ -260,14 +269,19 @@ class Pairs:
         store=None,     # an `ImageStore` in precomputed mode
         rows=None       # rows of the store that belong to `data`
     ):
-        store_attr(); self.tokens = None
+        store_attr(); self.tokens = self.token_rows = None
     def __len__(self): return len(self.data)
     def __getitem__(self, i): return i
 
     def tokenize(self, tokenizer):
         "Make the tokens of all reports with `tokenizer(list of str) -> dict`."
-        self.tokens = tokenizer(self.data.reports)
+        self.tokens, (self.token_rows,) = _distinct_tokens(tokenizer, self.data.reports)
         return self
+
+    @property
+    def lengths(self):
+        "Tokens of each record's report, padding not counted (N,)."
+        return self.tokens['attention_mask'].sum(1).numpy()[self.token_rows]
 
     def ecgs(self, idxs):
         "Signals (B,12,5000) in mV, or stored images (B,T,36,H,W)."
@@ -275,10 +289,11 @@ class Pairs:
         return torch.from_numpy(self.store.read(self.rows[idxs])).float()
 
     def text(self, idxs):
-        "Tokens of a batch, padding beyond its longest report cut off."
+        "Tokens of a batch, without the columns that are padding in all its reports."
         if self.tokens is None: raise ConfigError('tokens', 'no tokenizer yet', 'Pass tokenize= to ecg_dataloaders, or make the Learner with pretrain_learner.')
-        longest = int(self.tokens['attention_mask'][idxs].sum(1).max())
-        return {k: v[idxs, :longest] for k, v in self.tokens.items()}
+        rows = self.token_rows[idxs]
+        used = self.tokens['attention_mask'][rows].any(0)   # padding may lie on either side
+        return {k: v[rows][:, used] for k, v in self.tokens.items()}
 
     def batch(self, idxs):
         "(ecg, tokens, target) of the records `idxs`; target (B,2) holds record index and group."
@@ -300,7 +315,9 @@ class ECGDataLoaders(DataLoaders):
     "Training and validation loaders of ECG-report pairs, with the data, the settings and the plan they were made by."
     def tokenize(self, tokenizer):
         "Make the tokens of both splits with `tokenizer(list of str) -> dict`."
-        for dl in self.loaders: dl.dataset.tokenize(tokenizer)
+        pairs = [dl.dataset for dl in self.loaders]
+        tokens, rows = _distinct_tokens(tokenizer, *(p.data.reports for p in pairs))
+        for p, r in zip(pairs, rows): p.tokens, p.token_rows = tokens, r
         return self
     @property
     def train_reports(self): return self.loaders[0].dataset.data.reports
@@ -374,6 +391,7 @@ def ecg_dataloaders(
     "Loaders of training and validation pairs as the machine allows. Raises `ConfigError` where the settings cannot be met."
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')  # before workers start: forked tokenizers may lock
     config = config or Config()
+    data = data.grouped(config.groups_by)
     machine = look_at_machine(config.device, data_root(config))
     images = images or ECGToImages.from_preset(config.image_preset, **config.image_args)
     store, note = _find_store(images_path or config.images_path, config, data, images)
