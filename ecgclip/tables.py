@@ -416,8 +416,8 @@ class ReportSummary:
         if self.empty: lines.append(f'empty: {_rows_text(self.empty)}')
         if said: lines.append('language: ' + ', '.join(f'{l} {n/said:.0%}' for l, n in self.languages.items()))
         if self.unknown is not None: lines.append(f'tokens: {self.unknown:.1%} unknown; {self.truncated} reports are cut at {self.max_tokens} tokens')
-        kinds = self.warnings.groupby('kind').row.nunique()
-        lines.append('may name a person: ' + (', '.join(f'{k} in {n}' for k, n in kinds.items()) or 'nothing found') + ' (a search by patterns, no guarantee)')
+        kinds = self.warnings.groupby('kind').row.unique()
+        lines.append('may name a person: ' + ('; '.join(f'{k} in {_rows_text(rows.tolist())}' for k, rows in kinds.items()) or 'nothing found') + ' (a search by patterns, no guarantee)')
         with pd.option_context('display.unicode.east_asian_width', True, 'display.width', 200):
             top = self.findings.head(15).drop(columns='key').to_string(index=False, max_colwidth=40)
         return '\n'.join([*lines, '', top if len(self.findings) else 'no finding that the lexicon knows'])

@@ -5,7 +5,8 @@
 SOURCES is a folder with `ecg_terms_zh_en_snomed.csv`, `scp_statements_zh.csv` and `hefei_contest_labels_zh.csv`. The decisions
 name one row per finding, in the order in which a report states findings: which codes belong together, which findings it
 implies, and its wording. In a list of names, `{a|b|}` stands for `a`, `b` or nothing, so that one entry can be many names.
-`SPELLINGS` adds what differs by rule. Such a spelling gives way to a name that the decisions give to another finding.
+`SPELLINGS` adds what differs by rule; such a spelling gives way to a name that the decisions give to another finding. What the
+lexer reads anyway from shorter names is left out of the table. That takes half a minute.
 
 Nothing of the sources may get lost: every code must find its row, and every Chinese name too, unless the decisions drop it.
 DIR, if given, is a folder with `merl_protocol/dataset_class_names.json` and `sph/AHA_SNOMED_mapping.csv`; then every class and
