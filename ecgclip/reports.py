@@ -21,7 +21,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import ReportError
-from .lexer import JOINED, has_han, lead_list, scan
+from .lexer import JOINED, has_han, known_words, lead_list, scan
 from .lexicon import CATEGORIES, SYSTEMS, Term, find_term, implied_by, likelihood, parse_dx, parse_scp, terms
 from .normalise import normalise_report, normalise_with_map, report_sections
 
@@ -79,8 +79,8 @@ _NEAR = dict(han=(9, 6, 2), latin=(34, 26, 5))  # letters that may stand between
 
 class _Reader:
     "Reads one report; `out` holds `[key, status, leads, territory, severity, change, amounts, span]` for each finding."
-    def __init__(self, text, tokens, start, han):
-        self.text, self.tokens, self.end, self.han = text, tokens, start, han
+    def __init__(self, text, tokens, han):
+        self.text, self.tokens, self.end, self.han = text, tokens, 0, han
         self.out, self.links, self.right = [], [], -9
         self.reach, self.near, self.tight = _NEAR['han' if han else 'latin']
         self.sentence()
@@ -383,23 +383,30 @@ def extract_findings(
 
 _known = {}   # what sentences say: many reports share them
 _MOST_KNOWN = 2**16
+_stops = re.compile(r'[。；;！!]'), re.compile(r'([^ ]*)(?:[;!]|\.(?= ))')
+
+@lru_cache(None)
+def _abbreviations():
+    "What stands before a point that ends no sentence: `V.a. Infarkt`, `mögl. akut`."
+    return {w for name in known_words() if '.' in name for w in re.findall(r'([^ ]+)\.(?= |$)', name)}
+
+def _sentences(s, han):
+    "Where sentences end: nothing is carried over a full stop."
+    if han: return [m.end() for m in _stops[0].finditer(s)]
+    return [m.end() for m in _stops[1].finditer(s) if s[m.end()-1] != '.' or m[1].lower() not in _abbreviations()]
 
 def _read(s):
-    "What a normalised report says, sentence by sentence: nothing is carried over a full stop."
-    toks, han, out, first, start = scan(s), bool(has_han(s)), [], 0, 0
-    stops = [i for i, t in enumerate(toks) if t[0] == 'mark' and t[1] in '。；;.!！']
-    for i in (*stops, len(toks)):
-        end = toks[i][3] if i < len(toks) else len(s)
-        if i > first: out += _sentence(s, toks[first:i+1], start, end, han) if stops else _Reader(s, toks, 0, han).read()
-        first, start = i + 1, end
+    "What a normalised report says, sentence by sentence."
+    han, out, start = bool(has_han(s)), [], 0
+    for end in (*_sentences(s, han), len(s)):
+        words = s[start:end]
+        if not words: continue
+        if (words, han) not in _known:
+            if len(_known) >= _MOST_KNOWN: _known.clear()
+            _known[words, han] = _Reader(words, scan(words, han), han).read()
+        out += [(*f[:7], (f[7][0] + start, f[7][1] + start)) for f in _known[words, han]] if start else _known[words, han]
+        start = end
     return out
-
-def _sentence(s, toks, start, end, han):
-    words = s[start:end], han
-    if words not in _known:
-        if len(_known) >= _MOST_KNOWN: _known.clear()
-        _known[words] = [(*f[:7], (f[7][0] - start, f[7][1] - start)) for f in _Reader(s, toks, start, han).read()]
-    return [(*f[:7], (f[7][0] + start, f[7][1] + start)) for f in _known[words]]
 
 # %% ../nbs/01_reports.ipynb #b8e1da6a
 class Measurement(NamedTuple):
