@@ -21,7 +21,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import ReportError
-from .lexer import JOINED, has_han, known_words, lead_list, scan
+from .lexer import JOINED, has_han, lead_list, scan
 from .lexicon import CATEGORIES, SYSTEMS, Term, find_term, implied_by, likelihood, parse_dx, parse_scp, terms
 from .normalise import normalise_report, normalise_with_map, report_sections
 
@@ -79,26 +79,32 @@ _NEAR = dict(han=(9, 6, 2), latin=(34, 26, 5))  # letters that may stand between
 
 class _Reader:
     "Reads one report; `out` holds `[key, status, leads, territory, severity, change, amounts, span]` for each finding."
-    def __init__(self, text, tokens, han):
-        self.text, self.tokens, self.end, self.han = text, tokens, 0, han
-        self.out, self.links, self.right = [], [], -9
-        self.reach, self.near, self.tight = _NEAR['han' if han else 'latin']
+    __slots__ = ('text end han tokens out links i at gap reach near tight parts section start prior advised neg maybe past own seg opened link placed leads walls origins sets amounts '
+                 'grade change said said_end right').split()
+    def __init__(self, text):
+        self.text, self.end, self.han = text, 0, bool(has_han(text))
+        self.tokens = scan(text, self.han)
+        self.out, self.links, self.right, self.placed = [], [], -9, True
+        self.reach, self.near, self.tight = _NEAR['han' if self.han else 'latin']
         self.sentence()
 
-    def sentence(self):
+    def sentence(self, _=None):
         "After a full stop nothing is open."
         self.segment()
-        self.parts, self.section = (), ''
+        self.parts, self.section, self.start = (), '', self.seg
         self.prior = self.advised = False
-        self.start = len(self.out)
 
     def segment(self):
         "After a comma the part of the curve is still open."
         self.neg = self.maybe = self.past = self.own = False
+        self.seg, self.opened, self.link = len(self.out), self.end, ''
+        if self.placed: self.unplace()
+
+    def unplace(self):
+        "What was said of places, grades and amounts is over."
         self.leads = self.walls = self.origins = self.sets = self.amounts = ()
-        self.grade = self.change = self.link = ''
-        self.said, self.said_end = '', -99
-        self.seg, self.opened = len(self.out), self.end
+        self.grade = self.change = self.said = ''
+        self.said_end, self.placed = -99, False
 
     def read(self):
         "All findings, in order."
@@ -108,7 +114,6 @@ class _Reader:
             _HANDLERS[kind](self, value)
         return self.out
 
-    @property
     def status(self):
         if self.neg: return 'absent'
         if self.maybe: return 'uncertain'
@@ -116,13 +121,13 @@ class _Reader:
 
     def find(self, key):
         "The name of a finding."
-        if self.walls or self.origins or key in _SPECIAL: self.several(key)
+        if self.placed and (self.walls or self.origins or self.sets) or key in _SPECIAL: self.several(key)
         else: self.add(key)
-        self.parts, self.origins = _PARTS_OF.get(key, ()), ()
+        self.parts = _PARTS_OF.get(key, ())
 
     def graded(self, named):
         "A name that holds a grade."
-        self.grade = self.grade or named[1]
+        self.grade, self.placed = self.grade or named[1], True
         self.find(named[0])
 
     def several(self, key):
@@ -133,15 +138,17 @@ class _Reader:
         more += [k for o in self.origins if (k := _ORIGINS.get((base, o))) and k != key]
         more += [k for w in self.walls if (k := _WALLED.get((wall, w))) and k != key]
         if key in _LOW.values(): more += [_LOW[s] for s in self.sets]
+        self.origins = ()
         for n, k in enumerate(dict.fromkeys(more if more and key in _GENERAL else [*more, key])):
             if n: self.link = 'and'
             self.add(k)
 
     def add(self, key):
-        if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
+        if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status() == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
         self.links.append(self.link)
-        self.out.append([key, self.status, self.leads if key in _PLACED else (), self.walls, self.grade, self.change, self.amounts, (self.at, self.end)])
-        self.own, self.walls, self.amounts, self.link, self.grade, self.change, self.said_end = True, (), (), '', '', '', -99
+        self.out.append([key, self.status(), self.leads if key in _PLACED else (), self.walls, self.grade, self.change, self.amounts, (self.at, self.end)])
+        self.own, self.link = True, ''
+        if self.placed: self.walls, self.amounts, self.grade, self.change, self.said_end = (), (), '', '', -99   # leads stay for the next
 
     def following(self, what):
         "What a word such as `成对` means behind the last finding of a family."
@@ -155,7 +162,7 @@ class _Reader:
     def part(self, name):
         "A part of the curve; `ST段及T波` is two of them."
         before = [t[0] for t in self.tokens[max(0, self.i-2):self.i]]
-        joined = before[-1:] == ['part'] or before[:1] == ['part'] and before[-1:] in (['mark'], ['link'])
+        joined = before[-1:] == ['part'] or before[:1] == ['part'] and before[-1:] in (['dot'], ['link'], ['plus'], ['nothing'])
         self.parts = (*self.parts, name) if joined else (name,)
         if name == 'RV': self.right = self.i
         if name == 'Q' and not self.spoken(): self.add('QAb')
@@ -172,7 +179,7 @@ class _Reader:
         keys = [JOINED[p, said] for p in self.parts if (p, said) in JOINED] if self.gap <= self.near else ()
         if said == 'change' and {'ST', 'T'} <= set(self.parts): keys = ['NSSTTA']
         for k in dict.fromkeys(keys): self.add(k)
-        if not keys: self.said, self.said_end = said, self.end
+        if not keys: self.said, self.said_end, self.placed = said, self.end, True
 
 # %% ../nbs/01_reports.ipynb #b3a30e2e
 _AHEAD = {'find', 'graded', 'part', 'leads', 'leadset', 'wall', 'origin', 'follow'}
@@ -187,7 +194,7 @@ def ahead(self:_Reader):
         if start - self.end > self.reach + 6: return False
         if kind == 'predicate' and (self.parts and value != 'fine' or self.tokens[i+1:i+2] != [] and self.tokens[i+1][0] == 'part'): return True
         if kind in _AHEAD: return True
-        if not (kind in ('grade', 'link', 'predicate') or kind == 'cue' and value[0] in _PASSED or kind == 'mark' and value in '（('): return False
+        if not (kind in ('grade', 'link', 'predicate') or kind == 'cue' and value[0] in _PASSED or value in ('（', '(')): return False
     return False
 
 @patch
@@ -199,7 +206,7 @@ def place_set(self:_Reader, name):
     "`相应导联` are the leads named last; `胸导联` are not spelled out."
     if name == 'same': self.put_leads(next((f[2] for f in reversed(self.out) if f[2]), ()))
     elif self.out and self.out[-1][0] == 'LQRSV' and len(self.out) > self.seg and not self.ahead(): self.out[-1][0] = _LOW[name]
-    else: self.sets += (name,)
+    else: self.sets, self.placed = (*self.sets, name), True
 
 @patch
 def put_leads(self:_Reader, names):
@@ -211,7 +218,7 @@ def put_leads(self:_Reader, names):
         for j in others: self.out[j][2] = self.out[j][2] or names
     else:
         self.leads = names if self.own else tuple(dict.fromkeys(self.leads + names))
-        self.own = False
+        self.own, self.placed = False, True
 
 @patch
 def wall(self:_Reader, name):
@@ -219,21 +226,21 @@ def wall(self:_Reader, name):
         f = self.out[-1]
         f[3] += (name,)
         if f[0] in _GENERAL: f[0] = _WALLED.get((_WALL_BASE.get(f[0]), name), f[0])
-    else: self.walls += (name,)
+    else: self.walls, self.placed = (*self.walls, name), True
 
 @patch
 def mark_grade(self:_Reader, value):
     if len(self.out) > self.seg and not self.ahead(): self.out[-1][4] = self.out[-1][4] or value
-    else: self.grade = value
+    else: self.grade, self.placed = value, True
 
 @patch
 def amount(self:_Reader, _):
     text = self.text[self.at:self.end].strip()
     if len(self.out) > self.seg: self.out[-1][6] += (text,)
-    else: self.amounts += (text,)
+    else: self.amounts, self.placed = (*self.amounts, text), True
 
 @patch
-def origin(self:_Reader, name): self.origins += (name,)
+def origin(self:_Reader, name): self.origins, self.placed = (*self.origins, name), True
 
 # %% ../nbs/01_reports.ipynb #645c7e2b
 _AFTER = dict(no_after='absent', gone='absent', maybe_after='uncertain', past_after='historical')
@@ -293,7 +300,7 @@ def again(self:_Reader, status):
 @patch
 def compare(self:_Reader, change):
     "A word about an earlier tracing."
-    if len(self.out) == self.seg or change == 'new' and self.ahead(): self.change = change if change == 'new' else self.change
+    if len(self.out) == self.seg or change == 'new' and self.ahead(): self.change, self.placed = change if change == 'new' else self.change, True
     else:
         for j in self.chain(): self.out[j][5] = change
 
@@ -335,13 +342,26 @@ def header(self:_Reader, name):
 
 @patch
 def mark(self:_Reader, mark):
-    if mark == ' ' and 'link' in {t[0] for t in (self.tokens[self.i-1:self.i] + self.tokens[self.i+1:self.i+2])}: return
-    if mark in '，,' or mark.isspace() or mark == ' - ': self.comma()
-    elif mark == '、': self.link = mark
-    elif mark in '/+': self.link = 'and'
-    elif mark in '。；;.!！' or '①' <= mark <= '⑳' or mark[0] in '（(' and mark[1:2].isdigit(): self.sentence()
-    elif mark[0] in '（(' and len(mark) == 3: self.sign(mark[1])
-    elif mark in '）)]' and self.neg: self.neg = self.listed()
+    "A mark of several letters: `（1）` numbers an item, `（-）` denies, ` - ` parts."
+    if mark[1:2].isdigit(): self.sentence()
+    elif len(mark) == 3 and mark != ' - ': self.sign(mark[1])
+    else: self.comma()
+
+@patch
+def blank(self:_Reader, _):
+    "A blank between Chinese characters parts as a comma does, unless a conjunction stands beside it."
+    if 'link' not in {t[0] for t in (self.tokens[self.i-1:self.i] + self.tokens[self.i+1:self.i+2])}: self.comma()
+
+@patch
+def close(self:_Reader, _):
+    if self.neg: self.neg = self.listed()
+
+@patch
+def dot(self:_Reader, _): self.link = '、'
+@patch
+def plus(self:_Reader, _): self.link = 'and'
+@patch
+def nothing(self:_Reader, _): pass
 
 @patch
 def sign(self:_Reader, sign):
@@ -350,7 +370,8 @@ def sign(self:_Reader, sign):
     self.segment()
 
 @patch
-def comma(self:_Reader):
+def comma(self:_Reader, _=None):
+    if self.tokens[self.i+1:self.i+2] and self.tokens[self.i+1][:2] == ('link', 'or'): return   # …，或…
     if not self.han and (self.neg or self.maybe) and self.listed(): self.link = 'and'
     else: self.segment()
 
@@ -359,13 +380,16 @@ def listed(self:_Reader):
     "Whether an `or` or `and` is still to come in this list."
     for kind, value, *_ in self.tokens[self.i+1:]:
         if kind == 'link': return True
-        if kind not in ('find', 'graded', 'part', 'predicate', 'wall', 'leads', 'grade', 'origin') and not (kind == 'mark' and value == ','): return False
+        if kind not in ('find', 'graded', 'part', 'predicate', 'wall', 'leads', 'grade', 'origin') and value != ',': return False
     return False
 
-_HANDLERS = dict(find=_Reader.find, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade,
+_HANDLERS = dict(comma=_Reader.comma, stop=_Reader.sentence, close=_Reader.close, plus=_Reader.plus, blank=_Reader.blank, dot=_Reader.dot, nothing=_Reader.nothing,
+    find=_Reader.find, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade,
     amount=_Reader.amount, origin=_Reader.origin, cue=_Reader.cue, advise=_Reader.advise, link=_Reader.link_to, section=_Reader.header, mark=_Reader.mark)
 
 # %% ../nbs/01_reports.ipynb #2bbab90b
+_as_tuple = tuple.__new__   # twice as fast as calling a named tuple
+
 def extract_findings(
     text:str,         # a report, in Chinese, English or German
     where='report',   # named in the error, for example the row
@@ -375,38 +399,11 @@ def extract_findings(
     "What a report says of which findings. Raises `ReportError` if it is empty."
     s, places = normalise_with_map(text, where) if original else (normalise_report(text, where), None)
     found = {}
-    for said in _read(s):
+    for said in _Reader(s).read():
         k = said[0], said[1]
-        if k not in found or said[2] and not found[k].leads: found[k] = Finding(*said)
+        if k not in found or said[2] and not found[k].leads: found[k] = _as_tuple(Finding, said)
     if original: return [f._replace(span=(int(places[f.span[0]]), int(places[f.span[1]-1]) + 1)) for f in found.values()]
     return list(found.values())
-
-_known = {}   # what sentences say: many reports share them
-_MOST_KNOWN = 2**16
-_stops = re.compile(r'[。；;！!]'), re.compile(r'([^ ]*)(?:[;!]|\.(?= ))')
-
-@lru_cache(None)
-def _abbreviations():
-    "What stands before a point that ends no sentence: `V.a. Infarkt`, `mögl. akut`."
-    return {w for name in known_words() if '.' in name for w in re.findall(r'([^ ]+)\.(?= |$)', name)}
-
-def _sentences(s, han):
-    "Where sentences end: nothing is carried over a full stop."
-    if han: return [m.end() for m in _stops[0].finditer(s)]
-    return [m.end() for m in _stops[1].finditer(s) if s[m.end()-1] != '.' or m[1].lower() not in _abbreviations()]
-
-def _read(s):
-    "What a normalised report says, sentence by sentence."
-    han, out, start = bool(has_han(s)), [], 0
-    for end in (*_sentences(s, han), len(s)):
-        words = s[start:end]
-        if not words: continue
-        if (words, han) not in _known:
-            if len(_known) >= _MOST_KNOWN: _known.clear()
-            _known[words, han] = _Reader(words, scan(words, han), han).read()
-        out += [(*f[:7], (f[7][0] + start, f[7][1] + start)) for f in _known[words, han]] if start else _known[words, han]
-        start = end
-    return out
 
 # %% ../nbs/01_reports.ipynb #b8e1da6a
 class Measurement(NamedTuple):
