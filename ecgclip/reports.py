@@ -56,6 +56,8 @@ class Finding(NamedTuple):
 def _pairs(first, seconds, keys): return {(first, s): k for s, k in zip(seconds.split(), keys.split(), strict=True)}
 
 _PARTS_OF = {key: (part,) for (part, _), key in JOINED.items() if part != 'STT'}    # the part of the curve that a finding speaks of
+_SAYS = {key: said for (part, said), key in JOINED.items() if part in ('LV', 'RV', 'LA', 'RA')}
+_BETWEEN = ('link', 'dot', 'plus')
 _ORIGINS = (_pairs('premature', 'atrial ventricular junctional supraventricular', 'PAC PVC JPC SVPB') | _pairs('escape', 'atrial ventricular junctional', 'AED VEsB JE')
             | _pairs('tachycardia', 'atrial ventricular junctional supraventricular', 'ATach VTach JTach SVT'))
 _BASE = {k: base for (base, _), k in _ORIGINS.items()} | dict.fromkeys('PRC(S) FPVC FPAC MPVC'.split(), 'premature') | dict(TACHY='tachycardia', ESC='escape')
@@ -68,6 +70,7 @@ _WALLED |= {('QAb', 'inferior'): 'INFQ', ('STD', 'inferior'): 'ISTD'}
 _WALL_BASE = {k: b for (b, _), k in _WALLED.items()} | dict(MI='MI', AMI='MI', OldMI='MI', MIs='MIs', QAb='QAb', STD='STD')
 _GENERAL = {'MI', 'AMI', 'OldMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
 _LOW = dict(limb='LVQRSLL', precordial='LVQRSCL', all='LQRSV')
+_SINUS = {'NSR', 'SB', 'STach', 'SA'}
 _SPECIAL = {*_WALL_BASE, *_LOW.values(), 'BIGU', 'TRIGU'}                                    # names that may need more than adding
 _CATEGORY = {t.key: t.category for t in terms()}
 _PLACED = {k for k, c in _CATEGORY.items() if c in ('morphology', 'st-t', 'infarction')}   # found in leads
@@ -80,7 +83,7 @@ _NEAR = dict(han=(9, 6, 2), latin=(34, 26, 5))  # letters that may stand between
 class _Reader:
     "Reads one report; `out` holds `[key, status, leads, territory, severity, change, amounts, span]` for each finding."
     __slots__ = ('text end han tokens out links i at gap reach near tight parts section start prior advised neg maybe past own seg opened link placed leads walls origins sets amounts '
-                 'grade change said said_end right').split()
+                 'grade change said said_end right narrow once').split()
     def __init__(self, text):
         self.text, self.end, self.han = text, 0, bool(has_han(text))
         self.tokens = scan(text, self.han)
@@ -96,7 +99,7 @@ class _Reader:
 
     def segment(self):
         "After a comma the part of the curve is still open."
-        self.neg = self.maybe = self.past = self.own = False
+        self.neg = self.maybe = self.past = self.own = self.narrow = self.once = False
         self.seg, self.opened, self.link = len(self.out), self.end, ''
         if self.placed: self.unplace()
 
@@ -120,10 +123,19 @@ class _Reader:
         return 'historical' if self.past or self.prior or self.section in ('history', 'prior') else 'present'
 
     def find(self, key):
-        "The name of a finding."
+        "The name of a finding; in `左室及右室肥大` it says what the part before it has."
+        if self.narrow: self.widen()
+        if self.parts and key in _SAYS and len(self.tokens) > self.i > 1 and self.tokens[self.i-1][0] in _BETWEEN and self.tokens[self.i-2][0] == 'part':
+            for p in self.parts:
+                if (p, _SAYS[key]) in JOINED and JOINED[p, _SAYS[key]] != key: self.add(JOINED[p, _SAYS[key]])
+            self.link = 'and'
         if self.placed and (self.walls or self.origins or self.sets) or key in _SPECIAL: self.several(key)
         else: self.add(key)
         self.parts = _PARTS_OF.get(key, ())
+
+    def widen(self):
+        "`ST段没有压低T波倒置` denies the first only."
+        if self.tokens[self.i-1][0] not in _BETWEEN: self.neg = self.narrow = False
 
     def graded(self, named):
         "A name that holds a grade."
@@ -144,10 +156,13 @@ class _Reader:
             self.add(k)
 
     def add(self, key):
+        if self.section == 'history' and key in _SINUS: self.section = ''                # 临床诊断：冠心病 窦性心律
+        if self.placed and self.own and self.leads and self.out[-1][1] != self.status(): self.leads = ()   # leads of what was found are not those of what was not
         if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status() == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
         self.links.append(self.link)
         self.out.append([key, self.status(), self.leads if key in _PLACED else (), self.walls, self.grade, self.change, self.amounts, (self.at, self.end)])
         self.own, self.link = True, ''
+        if self.once: self.maybe = self.once = False
         if self.placed: self.walls, self.amounts, self.grade, self.change, self.said_end = (), (), '', '', -99   # leads stay for the next
 
     def following(self, what):
@@ -161,6 +176,7 @@ class _Reader:
 
     def part(self, name):
         "A part of the curve; `ST段及T波` is two of them."
+        if self.narrow: self.widen()
         before = [t[0] for t in self.tokens[max(0, self.i-2):self.i]]
         joined = before[-1:] == ['part'] or before[:1] == ['part'] and before[-1:] in (['dot'], ['link'], ['plus'], ['nothing'])
         self.parts = (*self.parts, name) if joined else (name,)
@@ -210,7 +226,7 @@ def place_set(self:_Reader, name):
 
 @patch
 def put_leads(self:_Reader, names):
-    if self.han: back = len(self.out) > self.seg and (self.text[self.at-1] in '于在（见' or not self.ahead())
+    if self.han: back = len(self.out) > self.seg and (self.text[self.at-1] in '于在见' or not self.ahead())
     else: back = len(self.out) > self.start and (self.own or not self.parts)
     if back and self.out[-1][0] in _PLACED:
         last, *others = self.chain()
@@ -243,6 +259,8 @@ def amount(self:_Reader, _):
 def origin(self:_Reader, name): self.origins, self.placed = (*self.origins, name), True
 
 # %% ../nbs/01_reports.ipynb #645c7e2b
+_LIMITS = ('borderline', '临界', 'grenzwertig', 'grenzwertige', 'grenzwertiger')
+_COMPARED = re.compile(r'[较比与] ?\d+ ?个?$').search
 _AFTER = dict(no_after='absent', gone='absent', maybe_after='uncertain', past_after='historical')
 _BEFORE = dict(no='neg', maybe='maybe', past='past')
 _CHANGES = dict(same='unchanged', more='increased', less='decreased', new='new')
@@ -277,15 +295,39 @@ def weigh(self:_Reader, meanings):
     "A cue before or after what it speaks of?"
     before, after = next((m for m in meanings if m in _BEFORE), None), next((m for m in meanings if m in _AFTER), None)
     word, behind = self.text[self.at:self.end], len(self.out) > self.seg
-    alone = not behind and len(self.out) > self.start and self.at - self.opened <= 3     # `…，不能排除，…`
+    if word in '不未' and self.tokens[self.i+1:self.i+2] and self.tokens[self.i+1][2] > self.end: return    # of a word that is not known
+    if word[0] == '待' and behind and self.gap <= 1: self.turn('uncertain'); return      # 高钾待排早复极
+    if word in '?？' and not behind and self.leading(): self.maybe = True; return                 # ，？肺栓塞
+    alone = not behind and len(self.out) > self.start and self.at - self.opened <= (1 if self.han else 3)     # `…，不能排除，…`
+    if after == 'past_after' and self.han and self.gap > 2: return                       # 电轴右偏房间隔缺损术后
     if after and (behind or alone) and not (before and (self.ahead() or not self.closed())):
-        if alone and before == 'no' and self.out[-1][1] == 'historical': self.again('absent')   # 上次示房颤，本次未见
+        if alone and before == 'no' and self.out[-1][1] == 'historical': self.again('absent', word[0] in '均都')   # 上次示房颤，本次未见
         else: self.turn(_AFTER[after], 'resolved' if 'gone' in meanings else '', word[0] == '均')
     elif before == 'no' and self.advised and word.endswith(('除', '除外')): self.maybe = True      # 建议…排除
-    elif before: setattr(self, _BEFORE[before], True)
+    elif before: self.ahead_of(before)
     elif after == 'past_after': self.today()
     elif after == 'maybe_after' and self.ahead(): self.maybe = True
     if word in '?？': self.sentence()
+
+@patch
+def ahead_of(self:_Reader, meaning):
+    "A cue speaks of what follows: of one predicate if it stands behind a part (`ST段没有压低`), of one finding if it means a limit."
+    setattr(self, _BEFORE[meaning], True)
+    self.narrow = meaning == 'no' and self.han and self.parts != () and self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][0] == 'predicate'
+    self.once = self.text[self.at:self.end].lower() in _LIMITS
+
+@patch
+def known(self:_Reader):
+    "A known rhythm is of the past; a known block is still there."
+    after = self.tokens[self.i+1:self.i+2]
+    if after and after[0][0] == 'find': self.past = _CATEGORY[after[0][1]] == 'rhythm'
+    elif len(self.out) > self.seg and _CATEGORY[self.out[-1][0]] == 'rhythm': self.turn('historical')
+
+@patch
+def leading(self:_Reader):
+    "Whether the word stands right before a finding and right behind a mark or the start."
+    after = self.tokens[self.i+1:self.i+2]
+    return self.at - self.opened <= 1 and after != [] and after[0][2] - self.end <= 1 and after[0][0] in _AHEAD
 
 @patch
 def closed(self:_Reader):
@@ -293,9 +335,10 @@ def closed(self:_Reader):
     return self.text[self.end:self.end+1] in '，。；、,.;:：)）（( ' or self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][2] == self.end
 
 @patch
-def again(self:_Reader, status):
-    self.out.append([self.out[-1][0], status, *self.out[-1][2:]])
-    self.links.append('')
+def again(self:_Reader, status, every=False):
+    for f in [f for f in self.out[self.start:] if f[1] == 'historical'] if every else self.out[-1:]:
+        self.out.append([f[0], status, *f[2:]])
+        self.links.append('')
 
 @patch
 def compare(self:_Reader, change):
@@ -308,7 +351,8 @@ def compare(self:_Reader, change):
 @patch
 def contrast(self:_Reader):
     self.neg = self.maybe = self.past = False
-    self.parts, self.seg, self.opened = (), len(self.out), -99
+    self.seg, self.opened = len(self.out), -99
+    if self.text[self.at] in '余其': self.parts = ()
 @patch
 def see(self:_Reader): self.neg = False
 @patch
@@ -321,23 +365,26 @@ def still(self:_Reader):
         for j in self.chain(): self.out[j][1] = 'present'
 @patch
 def earlier(self:_Reader):
+    if _COMPARED(self.text[max(0, self.at-6):self.at]): return                         # 较6小时前
     if len(self.out) > self.seg and not self.ahead(): self.turn('historical')
     else: self.prior = True
 @patch
 def today(self:_Reader):
     self.prior = self.past = False
+    self.opened = self.end
     if self.section == 'prior': self.section = ''
 @patch
 def advise(self:_Reader, _): self.advised = True
 @patch
 def link_to(self:_Reader, value): self.link = value if value == 'or' else 'and'
 
-_OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, prior=_Reader.earlier, now=_Reader.today)
+_OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, known=_Reader.known, prior=_Reader.earlier, now=_Reader.today)
 _OTHER_CUES['with'] = _Reader.join
 
 @patch
 def header(self:_Reader, name):
     self.sentence()
+    if name == 'prior' and self.at == 0 and not any(k == 'section' and v == 'now' or k == 'cue' and v[0] == 'now' for k, v, *_ in self.tokens): name = ''   # the heading of this report
     self.section, self.advised = (name if name in ('history', 'prior') else ''), name == 'advice'
 
 @patch
@@ -355,6 +402,17 @@ def blank(self:_Reader, _):
 @patch
 def close(self:_Reader, _):
     if self.neg: self.neg = self.listed()
+    self.maybe = self.maybe and self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][0] in _BETWEEN
+
+@patch
+def open(self:_Reader, _):
+    "What stands in brackets behind a guess is no guess."
+    if self.maybe and len(self.out) > self.seg: self.maybe = False
+
+@patch
+def colon(self:_Reader, _):
+    "What stands behind `考虑心肌梗死：` is no guess."
+    self.open(_)
 
 @patch
 def dot(self:_Reader, _): self.link = '、'
@@ -383,7 +441,7 @@ def listed(self:_Reader):
         if kind not in ('find', 'graded', 'part', 'predicate', 'wall', 'leads', 'grade', 'origin') and value != ',': return False
     return False
 
-_HANDLERS = dict(comma=_Reader.comma, stop=_Reader.sentence, close=_Reader.close, plus=_Reader.plus, blank=_Reader.blank, dot=_Reader.dot, nothing=_Reader.nothing,
+_HANDLERS = dict(comma=_Reader.comma, stop=_Reader.sentence, close=_Reader.close, plus=_Reader.plus, blank=_Reader.blank, dot=_Reader.dot, nothing=_Reader.nothing, open=_Reader.open, colon=_Reader.colon,
     find=_Reader.find, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade,
     amount=_Reader.amount, origin=_Reader.origin, cue=_Reader.cue, advise=_Reader.advise, link=_Reader.link_to, section=_Reader.header, mark=_Reader.mark)
 
