@@ -127,7 +127,7 @@ def _lexicon():
 def _named(t, word):
     "The meaning of a name: the finding, with its grade if the name tells one (`T波明显倒置`) that the finding's own name does not."
     grade = next((g for g, w in _grade_words() if w in word and w not in t.zh and w not in t.en.lower()), None)
-    return ('graded', (t.key, grade)) if grade else ('find', t.key)
+    return ('graded', (t.key, grade)) if grade and t.category != 'normal' else ('find', t.key)
 
 @lru_cache(None)
 def _grade_words():

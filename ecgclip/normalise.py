@@ -68,8 +68,9 @@ _stop = re.compile(f'\\.(?<=[{_HAN}）].)\\.*(?!\\d) ?')
 _number = re.compile(r'(?:^|(?<=[，；：。]))(\d{1,2}[.、]) (?=\D)')
 
 def _mark(m):
-    "The first mark of a run: narrow between two leads or digits, wide elsewhere."
+    "The first mark of a run: narrow between two leads or digits, wide elsewhere. A question mark is never lost."
     before, after, mark = m.string[max(m.start()-4, 0):m.start()], m.string[m.end():m.end()+4], m.group().strip()[0]
+    if mark not in '?？' and ('?' in m[0] or '？' in m[0]): return mark.translate(_TO_WIDE) + '？'
     digits = before[-1:].isdigit() and after[:1].isdigit()
     if mark in ',:，：' and (digits or _lead_before.search(before) and _lead_after.match(after)): return mark.translate(_TO_NARROW)
     return mark.translate(_TO_WIDE)

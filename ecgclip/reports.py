@@ -40,6 +40,7 @@ class Finding(NamedTuple):
     change: str = ''      # against an earlier tracing: 'new', 'resolved', 'increased', 'decreased' or 'unchanged'
     amounts: tuple = ()   # as written, such as ('0.1mV',)
     span: tuple = (0, 0)  # its place in the report
+    age: str = ''         # of an infarct: 'acute', 'recent' or 'old', where stated
 
     @property
     def term(self): return find_term(self.key, 'key')
@@ -68,6 +69,8 @@ _WALLED = (_pairs('MI', 'anterior anteroseptal septal anterolateral lateral infe
            | _pairs('MIs', 'anterior anteroseptal anterolateral lateral inferior inferolateral', 'AnMIs ISCAS ISCAL LIs IIs ISCIL'))
 _WALLED |= {('QAb', 'inferior'): 'INFQ', ('STD', 'inferior'): 'ISTD'}
 _WALL_BASE = {k: b for (b, _), k in _WALLED.items()} | dict(MI='MI', AMI='MI', OldMI='MI', MIs='MIs', QAb='QAb', STD='STD')
+_AGED = {k for (b, _), k in _WALLED.items() if b == 'MI'}                                        # infarcts whose name tells a wall, no age
+_AGE_OF, _AGE_WORDS = dict(AMI='acute', OldMI='old'), (('急性', 'acute'), ('陈旧', 'old'), ('近期', 'recent'), ('acute', 'acute'), ('akut', 'acute'), ('old', 'old'), ('recent', 'recent'))
 _GENERAL = {'MI', 'AMI', 'OldMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
 _LOW = dict(limb='LVQRSLL', precordial='LVQRSCL', all='LQRSV')
 _SINUS = {'NSR', 'SB', 'STach', 'SA'}
@@ -81,9 +84,9 @@ _FIELD = {k: dict(device='rhythm', infarction='st-t', morphology='st-t', other='
 _NEAR = dict(han=(9, 6, 2), latin=(34, 26, 5))  # letters that may stand between: cue and finding, part and predicate, predicate and part
 
 class _Reader:
-    "Reads one report; `out` holds `[key, status, leads, territory, severity, change, amounts, span]` for each finding."
+    "Reads one report; `out` holds `[key, status, leads, territory, severity, change, amounts, span, age]` for each finding."
     __slots__ = ('text end han tokens out links i at gap reach near tight parts section start prior advised neg maybe past own seg opened link placed leads walls origins sets amounts '
-                 'grade change said said_end right narrow once').split()
+                 'grade change said said_end right narrow once age').split()
     def __init__(self, text):
         self.text, self.end, self.han = text, 0, bool(has_han(text))
         self.tokens = scan(text, self.han)
@@ -106,7 +109,7 @@ class _Reader:
     def unplace(self):
         "What was said of places, grades and amounts is over."
         self.leads = self.walls = self.origins = self.sets = self.amounts = ()
-        self.grade = self.change = self.said = ''
+        self.grade = self.change = self.said = self.age = ''
         self.said_end, self.placed = -99, False
 
     def read(self):
@@ -150,6 +153,7 @@ class _Reader:
         more += [k for o in self.origins if (k := _ORIGINS.get((base, o))) and k != key]
         more += [k for w in self.walls if (k := _WALLED.get((wall, w))) and k != key]
         if key in _LOW.values(): more += [_LOW[s] for s in self.sets]
+        if more and key in _AGE_OF: self.age = self.age or _AGE_OF[key]
         self.origins = ()
         for n, k in enumerate(dict.fromkeys(more if more and key in _GENERAL else [*more, key])):
             if n: self.link = 'and'
@@ -160,10 +164,15 @@ class _Reader:
         if self.placed and self.own and self.leads and self.out[-1][1] != self.status(): self.leads = ()   # leads of what was found are not those of what was not
         if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status() == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
         self.links.append(self.link)
-        self.out.append([key, self.status(), self.leads if key in _PLACED else (), self.walls, self.grade, self.change, self.amounts, (self.at, self.end)])
+        age = (self.age or self.named_age()) if key in _AGED else ''
+        self.out.append([key, self.status(), self.leads if key in _PLACED else (), self.walls, self.grade, self.change, self.amounts, (self.at, self.end), age])
         self.own, self.link = True, ''
         if self.once: self.maybe = self.once = False
-        if self.placed: self.walls, self.amounts, self.grade, self.change, self.said_end = (), (), '', '', -99   # leads stay for the next
+        if self.placed: self.walls, self.amounts, self.grade, self.change, self.age, self.said_end = (), (), '', '', '', -99   # leads stay for the next
+
+    def named_age(self):
+        "The age that a name tells, such as `下壁陈旧性心肌梗死`."
+        return next((age for word, age in _AGE_WORDS if word in self.text[self.at:self.end].lower()), '')
 
     def following(self, what):
         "What a word such as `成对` means behind the last finding of a family."
@@ -188,18 +197,25 @@ class _Reader:
         "Whether a predicate follows the part of the curve."
         for kind, value, *_ in self.tokens[self.i+1:]:
             if kind == 'predicate': return True
-            if kind not in ('leads', 'leadset', 'grade', 'wall') and not (kind == 'cue' and value[0] in ('skip', 'see', 'maybe')): return False
+            if kind not in ('leads', 'leadset', 'grade', 'wall', 'age') and not (kind == 'cue' and value[0] in ('skip', 'see', 'maybe')): return False
         return False
 
     def predicate(self, said):
         keys = [JOINED[p, said] for p in self.parts if (p, said) in JOINED] if self.gap <= self.near else ()
         if said == 'change' and {'ST', 'T'} <= set(self.parts): keys = ['NSSTTA']
         for k in dict.fromkeys(keys): self.add(k)
-        if not keys: self.said, self.said_end, self.placed = said, self.end, True
+        if said == 'abnormal' and self.neg and not self.parts and self.nothing_else(): self.neg = False; self.add('NORM')
+        elif not keys: self.said, self.said_end, self.placed = said, self.end, True
 
 # %% ../nbs/01_reports.ipynb #b3a30e2e
 _AHEAD = {'find', 'graded', 'part', 'leads', 'leadset', 'wall', 'origin', 'follow'}
 _PASSED = {'see', 'skip', 'new', 'with'}
+
+@patch
+def nothing_else(self:_Reader):
+    "Whether `未见异常` is all that stands between two marks."
+    after = self.tokens[self.i+1:self.i+2]
+    return self.i > 0 and self.tokens[self.i-1][2] == self.opened and (self.text[self.end:] == '' or after != [] and after[0][2] == self.end and after[0][0] in ('comma', 'stop', 'blank'))
 
 @patch
 def ahead(self:_Reader):
@@ -210,7 +226,7 @@ def ahead(self:_Reader):
         if start - self.end > self.reach + 6: return False
         if kind == 'predicate' and (self.parts and value != 'fine' or self.tokens[i+1:i+2] != [] and self.tokens[i+1][0] == 'part'): return True
         if kind in _AHEAD: return True
-        if not (kind in ('grade', 'link', 'predicate') or kind == 'cue' and value[0] in _PASSED or value in ('（', '(')): return False
+        if not (kind in ('grade', 'link', 'predicate', 'age') or kind == 'cue' and value[0] in _PASSED or value in ('（', '(')): return False
     return False
 
 @patch
@@ -241,13 +257,19 @@ def wall(self:_Reader, name):
     if len(self.out) > self.seg and not self.walls and not self.ahead():
         f = self.out[-1]
         f[3] += (name,)
-        if f[0] in _GENERAL: f[0] = _WALLED.get((_WALL_BASE.get(f[0]), name), f[0])
+        if f[0] in _GENERAL and (key := _WALLED.get((_WALL_BASE.get(f[0]), name))): f[0], f[8] = key, f[8] or _AGE_OF.get(f[0], '')
     else: self.walls, self.placed = (*self.walls, name), True
 
 @patch
 def mark_grade(self:_Reader, value):
     if len(self.out) > self.seg and not self.ahead(): self.out[-1][4] = self.out[-1][4] or value
     else: self.grade, self.placed = value, True
+
+@patch
+def aged(self:_Reader, value):
+    "`急性` before an infarct, or behind it."
+    if len(self.out) > self.start and self.out[-1][0] in _AGED and (len(self.out) > self.seg or self.at - self.out[-1][7][1] <= 2) and not self.ahead(): self.out[-1][8] = value   # …, old
+    else: self.age, self.placed = value, True
 
 @patch
 def amount(self:_Reader, _):
@@ -438,14 +460,15 @@ def listed(self:_Reader):
     "Whether an `or` or `and` is still to come in this list."
     for kind, value, *_ in self.tokens[self.i+1:]:
         if kind == 'link': return True
-        if kind not in ('find', 'graded', 'part', 'predicate', 'wall', 'leads', 'grade', 'origin') and value != ',': return False
+        if kind not in ('find', 'graded', 'part', 'predicate', 'wall', 'leads', 'grade', 'origin', 'age') and value != ',': return False
     return False
 
 _HANDLERS = dict(comma=_Reader.comma, stop=_Reader.sentence, close=_Reader.close, plus=_Reader.plus, blank=_Reader.blank, dot=_Reader.dot, nothing=_Reader.nothing, open=_Reader.open, colon=_Reader.colon,
-    find=_Reader.find, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade,
+    find=_Reader.find, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade, age=_Reader.aged,
     amount=_Reader.amount, origin=_Reader.origin, cue=_Reader.cue, advise=_Reader.advise, link=_Reader.link_to, section=_Reader.header, mark=_Reader.mark)
 
 # %% ../nbs/01_reports.ipynb #2bbab90b
+_WHOLE = dict.fromkeys(('正常', '正常范围', '在正常范围', '在正常范围内', 'normal', 'normal tracing', 'within normal limits', 'wnl', 'normales ekg', 'normalbefund', 'unauffällig'), 'NORM') | {'大致正常': 'BORD'}   # reports of one word
 _as_tuple = tuple.__new__   # twice as fast as calling a named tuple
 
 def extract_findings(
@@ -456,6 +479,7 @@ def extract_findings(
 )->list[Finding]:     # in the order of the report; each finding once per status
     "What a report says of which findings. Raises `ReportError` if it is empty."
     s, places = normalise_with_map(text, where) if original else (normalise_report(text, where), None)
+    if (key := _WHOLE.get(s.rstrip('.。 ').lower())): return [Finding(key, span=(0, len(text) if original else len(s)))]
     found = {}
     for said in _Reader(s).read():
         k = said[0], said[1]
@@ -466,39 +490,46 @@ def extract_findings(
 # %% ../nbs/01_reports.ipynb #b8e1da6a
 class Measurement(NamedTuple):
     "A number of a report, in one unit."
-    name: str     # 'HR', 'PR', 'QRS', 'QT', 'QTc', 'P', 'axis', 'RV5' or 'SV1'
+    name: str     # 'HR', 'PR', 'QRS', 'QT', 'QTc', 'axis', 'RV5', 'SV1' or their sum 'RV5+SV1'
     value: float
     unit: str     # 'bpm', 'ms', '°' or 'mV'
 
-_NUMBER = r'\D{0,6}?(-?\d+(?:\.\d+)?)'
+_NUMBER, _TIME = r'\D{0,6}?(-?\d+(?:\.\d+)?)', 'ms|毫秒|s|秒'
 _MEASURES = [(n, re.compile(p + _NUMBER + f' ?({u})', re.I)) for n, p, u in (
     ('HR', '(?:HR|心室率|心率|ventricular rate|heart rate|Vent\\. rate|frequenz)', '次/分|次/min|bpm|/min|(?![\\d.])'),
-    ('PR', '(?:PR|P-R|PQ)(?:间期| interval|-Zeit|-Intervall)?', 'ms|秒|s|毫秒|(?![\\d.])'), ('QRS', 'QRS(?:波)?(?:时限|时间|宽度| duration|-Dauer)?', 'ms|秒|s|毫秒'),
-    ('QTc', 'QTc(?:间期)?(?: interval|-Zeit)?', 'ms|秒|s|毫秒|(?![\\d.])'), ('QT', 'QT(?!c)(?:间期)?(?: interval|-Zeit)?', 'ms|秒|s|毫秒'),
-    ('axis', '(?:电轴|axis|achse)(?:左偏|右偏)?', '°|度'), ('RV5', 'RV5', 'mV'), ('SV1', 'SV1', 'mV'))]
+    ('PR', '(?:PR|P-R|PQ)(?:间期| interval|-Zeit|-Intervall)?', f'{_TIME}|(?![\\d.])'), ('QRS', 'QRS(?:波)?(?:时限|时间|宽度| duration|-Dauer)?', _TIME),
+    ('QT', 'QT(?!c)(?:间期)?(?: interval|-Zeit)?', _TIME), ('QTc', 'QTc(?:间期)?(?: interval|-Zeit)?', f'{_TIME}|(?![\\d.])'),
+    ('axis', '(?:电轴|axis|achse)(?:左偏|右偏)?', '°|度'), ('RV5', '(?<![A-Za-z])RV5(?! ?[+＋])', 'mV'), ('SV1', r'(?<![+＋])(?<![+＋] )(?<![A-Za-z])SV1(?! ?[+＋])', 'mV'),
+    ('RV5+SV1', r'(?:RV5 ?[+＋] ?SV1|SV1 ?[+＋] ?RV5)', 'mV'))]
+_BOTH = re.compile(rf'QT ?/ ?QTc(?:间期)?\D{{0,6}}?(\d+(?:\.\d+)?) ?(?:{_TIME})? ?/ ?(\d+(?:\.\d+)?) ?({_TIME}|(?![\d.]))', re.I)   # QT/QTc 420/488ms
+_RATE = re.compile(r'(?<![\d.])(?<!率)(?<!率约)(?<!波)(\d{2,3}) ?(?:次/分|次/min|bpm|beats/min)', re.I)                                        # 窦性心动过缓（52次/分）
 _SECONDS = {'s', '秒'}
+
+_UNITS, _ORDER = dict(HR='bpm', axis='°') | dict.fromkeys(('RV5', 'SV1', 'RV5+SV1'), 'mV'), [n for n, _ in _MEASURES]
+
+def _measurement(name, value, unit):
+    ms = name not in _UNITS
+    return Measurement(name, round(value*1000, 1) if ms and (unit in _SECONDS or not unit and value < 3) else value, _UNITS.get(name, 'ms'))
 
 def extract_measurements(
     text:str  # a report
 )->list[Measurement]:
     "Rate, intervals, axis and voltages that a report states; seconds become milliseconds."
-    s, out = normalise_report(text), []
-    for name, pattern in _MEASURES:
-        if m := pattern.search(s):
-            v, u = float(m[1]), m[2].lower()
-            unit = 'bpm' if name == 'HR' else '°' if name == 'axis' else 'mV' if name in ('RV5', 'SV1') else 'ms'
-            out.append(Measurement(name, round(v*1000, 1) if unit == 'ms' and (u in _SECONDS or not u and v < 3) else v, unit))
-    return out
+    s = normalise_report(text)
+    found = {name: (m[1], m[2]) for name, pattern in _MEASURES if (m := pattern.search(s))}
+    if m := _BOTH.search(s): found |= dict(QT=(m[1], m[3]), QTc=(m[2], m[3]))
+    if 'HR' not in found and (m := _RATE.search(s)): found['HR'] = m[1], 'bpm'
+    return [_measurement(name, float(v), u.lower()) for name, (v, u) in sorted(found.items(), key=lambda i: _ORDER.index(i[0]))]
 
 # %% ../nbs/01_reports.ipynb #b4b870bd
 def finding_set(
     text:str,       # a report
     where='report'
-)->frozenset:       # of (key, status)
+)->frozenset:       # of (key, status), of (key, status, age) for an infarct of a stated age
     "What a report says of its tracing: present and uncertain findings, without those that others imply."
-    said = {(f.key, f.status) for f in extract_findings(text, where) if f.status in ('present', 'uncertain')}
-    sure = frozenset().union(*(implied_by(k) for k, s in said if s == 'present'))
-    return frozenset((k, s) for k, s in said if k not in sure)
+    said = {(f.key, f.status, f.age) if f.age else (f.key, f.status) for f in extract_findings(text, where) if f.status in ('present', 'uncertain')}
+    sure = frozenset().union(*(implied_by(k) for k, s, *_ in said if s == 'present'))
+    return frozenset(f for f in said if f[0] not in sure)
 
 def report_groups(
     reports,   # N reports
@@ -522,13 +553,14 @@ _SAID = dict(
     en=dict(present=('{}',), uncertain=('possible {}', 'suspected {}', 'cannot exclude {}', 'consider {}', '{} possible', 'probable {}', 'cannot rule out {}', '{} cannot be excluded'),
             absent=('no {}', 'no evidence of {}', 'without {}'), historical=('history of {}', 'known history of {}', 'status post {}')))
 _GRADED = dict(zh=dict(mild='轻度', moderate='中度', marked='明显', occasional='偶发'), en=dict(mild='mild ', moderate='moderate ', marked='marked ', occasional='occasional '))
+_AGES = dict(zh=dict(acute='急性', recent='近期', old='陈旧性'), en=dict(acute='acute ', recent='recent ', old='old '))
 _SEPARATORS = dict(zh=('，', '；', '。', '、'), en=(', ', '; ', '. '))
 _LEAD_INS = dict(zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示'),
                  en=('ECG: ', 'ECG shows ', 'Findings: ', 'Impression: ', 'The ECG demonstrates ', 'This ECG shows '))
 _STOP = dict(zh='。', en='. ')
 _HEADS = dict(zh=('所见：', '结论：'), en=('Findings: ', 'Impression: '))
-_READINGS = dict(zh=dict(HR='心率{:.0f}次/分', PR='PR间期{:.0f}ms', QRS='QRS时限{:.0f}ms', QT='QT间期{:.0f}ms', QTc='QTc间期{:.0f}ms'),
-                 en=dict(HR='heart rate {:.0f} bpm', PR='PR interval {:.0f} ms', QRS='QRS duration {:.0f} ms', QT='QT interval {:.0f} ms', QTc='QTc interval {:.0f} ms'))
+_READINGS = dict(zh=dict(HR='心率{:.0f}次/分', PR='PR间期{:.0f}ms', QRS='QRS时限{:.0f}ms', QT='QT间期{:.0f}ms', QTc='QTc间期{:.0f}ms', axis='电轴{:.0f}°') | {'RV5': 'RV5 {:.2f}mV', 'SV1': 'SV1 {:.2f}mV', 'RV5+SV1': 'RV5+SV1={:.2f}mV'},
+                 en=dict(HR='heart rate {:.0f} bpm', PR='PR interval {:.0f} ms', QRS='QRS duration {:.0f} ms', QT='QT interval {:.0f} ms', QTc='QTc interval {:.0f} ms', axis='QRS axis {:.0f}°') | {'RV5': 'RV5 {:.2f} mV', 'SV1': 'SV1 {:.2f} mV', 'RV5+SV1': 'RV5+SV1 {:.2f} mV'})
 
 def _capital(s): return s[0].upper() + s[1:] if s[:2].isascii() and s[:2].islower() else s
 
@@ -546,6 +578,7 @@ def _name(f, language, rng):
     name, synonyms = getattr(f.term, language), getattr(f.term, f'{language}_synonyms')
     if rng and synonyms and rng.random() < .5: name = rng.choice(synonyms)
     if f.severity: name = _GRADED[language].get(f.severity, '') + name
+    if f.age: name = _AGES[language][f.age] + name
     if not f.leads: return name
     where = _lead_text(f.leads, language)
     return f'{where}导联{name}' if language == 'zh' else f'{name} in {where}'
@@ -577,7 +610,7 @@ def _body(fs, language, rng, measured):
     parts = [_join(rest, language, rng, _SEPARATORS[language][0]) if rest else '', _measured(measured, language), _denials(denied, language, rng) if denied else '']
     return _STOP[language].join(_capital(p) for p in parts if p)
 
-def _measured(measured, language): return _SEPARATORS[language][0].join(t.format(measured[k]) for k, t in _READINGS[language].items() if measured.get(k))
+def _measured(measured, language): return _SEPARATORS[language][0].join(t.format(measured[k]) for k, t in _READINGS[language].items() if measured.get(k) is not None)
 
 def _numbered(fs, language, rng, measured):
     parts = [_said(f, language, rng) for f in fs] + ([_measured(measured, language)] if measured else [])
@@ -601,7 +634,7 @@ def _row(fs, language, rng, measured, terse):
     plain = all(f.status == 'present' and not f.leads for f in fs)
     sep = None if not terse else '; ' if language == 'en' else '  ' if plain else '，'
     text = _join(fs, language, rng, sep) + (_SEPARATORS[language][0] + _measured(measured, language) if measured else '')
-    lead = rng.choice(_LEAD_INS[language]) if rng and rng.random() < .5 else ''
+    lead = rng.choice(_LEAD_INS[language]) if rng and not terse and rng.random() < .5 else ''
     return lead + text if language == 'zh' or '. ' not in text or lead.endswith(': ') else text
 
 def _laid_out(fs, language, style, rng, measured):
@@ -615,30 +648,43 @@ class WrittenReport(NamedTuple):
     findings: list
 
 def _as_finding(f, where):
+    if isinstance(f, tuple) and not isinstance(f, Finding): f = Finding(find_term(f[0], None, where).key, *f[1:2])
     if not isinstance(f, Finding): f = Finding(find_term(f, None, where).key)
     if f.status not in STATUSES: raise ReportError(where, f'status {f.status!r} of {f.key} is not known', f'Give one of {", ".join(STATUSES)}.')
     find_term(f.key, 'key', where)
-    return Finding(f.key, f.status, tuple(f.leads) if f.key in _PLACED and f.status != 'absent' and not _spoken_wall(f.term) else (), severity=f.severity if _graded(f) else '')
+    return Finding(f.key, f.status, tuple(f.leads) if f.key in _PLACED and f.status != 'absent' and not _spoken_wall(f.term) else (), severity=f.severity if _graded(f) else '', age=f.age if f.key in _AGED and f.status in ('present', 'uncertain') else '')
+
+def _as_numbers(measured):
+    numbers = dict(measured) if isinstance(measured, Mapping) else {m.name: m.value for m in measured or ()}
+    for k in numbers:
+        if k not in _READINGS['zh']: raise ReportError('measured', f'{k!r} is not known', f'Give some of {", ".join(_READINGS["zh"])}.')
+    return numbers
+
+def _unmistaken(fs):
+    "Behind a ventricular premature beat, `bigeminy` would be that of ventricular beats: it goes before."
+    return sorted(fs, key=lambda f: f.key not in ('BIGU', 'TRIGU')) if any((_FAMILY.get(f.key), 'BIGU') in _FOLLOWS for f in fs) else fs
 
 def _spoken_wall(term): return any(w in term.zh for w in ('壁', '导联', 'V1', 'V5', '间隔')) or term.category == 'infarction'
 def _graded(f): return f.status == 'present' and (f.severity in ('mild', 'moderate', 'marked') and f.term.category == 'st-t' or f.severity == 'occasional' and f.key in ('PVC', 'PAC', 'SVPB', 'JPC'))
 
 def compose_report(
-    findings,       # `Finding`s, or codes that `find_term` knows
+    findings,       # `Finding`s, codes that `find_term` knows, or pairs of a code and a status; or one of them
     language='zh',  # 'zh' or 'en'
     *,
     style=None,     # one of `STYLES`; nothing means 'plain', or with a seed any of them
     seed=None,      # varied wording, always the same for the same seed; nothing means the canonical wording
-    measured=None,  # numbers to state, such as dict(HR=75, PR=160, QRS=90, QTc=420) in bpm and ms
+    measured=None,  # numbers to state: a list as `extract_measurements` gives it, or such as dict(HR=75, PR=160, axis=30) in bpm, ms, ° and mV
     where='findings'  # named in the error, for example the row
 )->WrittenReport:   # its text as `normalise_report` spells it, and the findings that it states
-    "Write a report. Raises `ReportError` for no finding, an unknown one, or an unknown status, language or style."
+    "Write a report; of a finding's amounts and change it says nothing. Raises `ReportError` for no finding, an unknown one, or an unknown status, language, style or number."
     if language not in _SEPARATORS: raise ReportError('language', f'{language!r} is not known', "Give 'zh' or 'en'.")
     if style not in (None, *STYLES): raise ReportError('style', f'{style!r} is not known', f'Give one of {", ".join(STYLES)}.')
+    if isinstance(findings, (str, Integral, Finding)): findings = [findings]
+    measured = _as_numbers(measured)
     fs, rng = list(dict.fromkeys(_as_finding(f, where) for f in findings)), None if seed is None else random.Random(seed)
     if not fs: raise ReportError(where, 'no finding is given', 'Give at least one.')
-    fs = sorted(fs, key=lambda f: (CATEGORIES.index(f.term.category), rng.random()) if rng else f.term.order)
-    text = _laid_out(fs, language, style or (rng.choice(STYLES) if rng else 'plain'), rng, measured or {})
+    fs = _unmistaken(sorted(fs, key=lambda f: (CATEGORIES.index(f.term.category), rng.random()) if rng else (f.status == 'absent', f.term.order)))
+    text = _laid_out(fs, language, style or (rng.choice(STYLES) if rng else 'plain'), rng, measured)
     return WrittenReport(normalise_report(_capital(text)), fs)
 
 # %% ../nbs/01_reports.ipynb #da7e67ce
