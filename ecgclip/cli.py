@@ -200,26 +200,33 @@ def _prepare_parser():
     p.add_argument('--missing', choices=('error', 'zero'), default='error', help='a missing lead: an error, or zeros')
     p.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
     p.add_argument('--text-encoder', default='tiny', metavar='TEXT', help='whose vocabulary the reports are read with, for the summary (default: %(default)s)')
-    p.add_argument('--max-tokens', type=int, default=256, metavar='N', help='where that text encoder cuts reports, for the summary (default: %(default)s)')
+    p.add_argument('--max-tokens', type=int, metavar='N', help='where that text encoder cuts reports, for the summary (default: 64 for tiny, else 256)')
     p.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
     p.add_argument('--yes', action='store_true', help='agree to the size of the images')
     p.add_argument('--overwrite', action='store_true', help='replace the folder if it exists')
     return p
 
-def _summary(data, text_encoder, max_tokens):
+def _report_reader(text_encoder, max_tokens):
+    "How the reports are read: a tokenizer (none for one that is made from them), and where they are cut. Raises `TextModelError` if it cannot be had."
+    from ecgclip.text import TINY, load_tokenizer
+    tiny = text_encoder in TINY
+    return None if tiny else load_tokenizer(text_encoder), max_tokens or (64 if tiny else 256)
+
+def _summary(data, tokenizer, max_tokens):
     from ecgclip.tables import summarise_reports
     from ecgclip.text import load_tokenizer
     rows = data.df.row.astype(int).tolist() if 'row' in data.df else None
-    return summarise_reports(data.reports, load_tokenizer(text_encoder, data.reports), max_tokens, rows)
+    return summarise_reports(data.reports, tokenizer or load_tokenizer('tiny', data.reports), max_tokens, rows)
 
 def _prepare(argv):
     from ecgclip.data import describe, prepare
     a = _prepare_parser().parse_args(argv)
+    reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
     data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, fs=a.fs, unit=a.unit, short=a.short, missing=a.missing)
     print(describe(data))
-    print(f'\nReports (tokens of the text encoder {a.text_encoder}):\n{_summary(data, a.text_encoder, a.max_tokens)}\n')
+    print(f'\nReports (tokens of the text encoder {a.text_encoder}{"" if reader[0] else ", whose vocabulary is made from these reports"}):\n{_summary(data, *reader)}\n')
     assumed = data.df.notes[data.df.notes.str.contains('assumed')] if 'notes' in data.df else []
-    if len(assumed): print(f'{len(assumed)} records state less than they should; {assumed.iloc[0]}. If that is wrong: --fs, --unit, or columns fs and unit.')
+    if len(assumed): print(f'{len(assumed)} files do not state everything; {assumed.iloc[0]}. If that is wrong: --fs, --unit, or columns fs and unit.')
     if a.images:
         from ecgclip.loaders import precompute_images
         from ecgclip.transforms import ECGToImages

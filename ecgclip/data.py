@@ -578,15 +578,17 @@ def _in_row(path, row):
     except ReportError as e: raise _row_error(path, row, e.reason, e.hint) from None
 
 def _fill_reports(rows, path, language, detail):
-    "Every row's `report`, from the table or from its codes. Raises `ManifestError` for an empty one."
-    written = 'report' not in rows[0]
+    "The rows that have a `report`, from the table or from their codes; those without one, as `_skipped` takes them; and notes."
+    written, kept, empty = 'report' not in rows[0], [], []
     for r in rows:
         with _in_row(path, r):
             codes = _codes(r.get('codes', ''))
             if written: r['report'] = _WRITERS[detail](codes, language)
-            normalise_report(r['report'])  # raises if it is empty
         r['codes'] = ';'.join(codes)
-    return ['reports are written from codes']*written
+        try: normalise_report(r['report']); kept.append(r)
+        except ReportError as e: empty.append((r['_row'], r['path'], e.reason))
+    if not kept: raise ManifestError(path, 'no row has a report', 'The column report, or codes to write reports from, must hold something.')
+    return kept, empty, ['reports are written from codes']*written
 
 # %% ../nbs/02_data.ipynb #77f68968
 def _hash_splits(ids):
@@ -615,7 +617,7 @@ def _fill_splits(rows, path):
 def _leave_out(skipped, n, max_bad, where):
     "Raise `ManifestError` if more than `max_bad` of `n` records were skipped; otherwise warn of those that were."
     if not len(skipped): return
-    found = f'{len(skipped)} of {n} records cannot be read; the first is row {skipped.row[0]}, {skipped.path[0]}: {skipped.reason[0]}'
+    found = f'{len(skipped)} of {n} records cannot be used; the first is row {skipped.row[0]}, {skipped.path[0]}: {skipped.reason[0]}'
     if len(skipped) > max_bad*n or len(skipped) == n:
         raise ManifestError(where, found, f'A run stops above {max_bad:.3g} of the records (max_bad). Correct them or leave them out.')
     warnings.warn(f'{where}: {found}. All are listed in .skipped', ECGWarning, stacklevel=3)
@@ -654,14 +656,15 @@ def _manifest(path, root=None, language='zh', detail='full', **kwargs):
     _check_columns(rows, path)
     _check_ages(rows, path)
     _map_cell(rows, 'sex', _SEXES, path)
-    notes = [f'read as {table.encoding or table.format}', *_fill_reports(rows, path, language, detail), *_fill_splits(rows, path)]
+    rows, empty, written = _fill_reports(rows, path, language, detail)
+    notes = [f'read as {table.encoding or table.format}', *written, *_fill_splits(rows, path)]
     columns = list(rows[0])
     rows, bad = _find_files(rows, path, [path.parent, root or data_root()])
     df = pd.DataFrame(rows, columns=[*columns, 'file']).rename(columns={'_row': 'row'})
     for c, v in (('record', [Path(f).stem for f in df.path]), ('source', path.stem), ('patient_id', '')):
         if c not in df: df[c] = v
     data = ECGData(df, _Files(df.file, [_own_format(r, path) for r in rows], **kwargs), path.stem, notes)
-    data.skipped = _skipped(bad)
+    data.skipped = _skipped(sorted(empty + bad))
     return data
 
 def _own_format(row, path):
@@ -801,7 +804,7 @@ def _stop_above(skipped, n, max_bad, dest):
 def _sha_file(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 def _write_tables(data, folder, sha):
-    data.df.drop(columns=['file', 'row'], errors='ignore').to_csv(folder/'records.csv', index=False, lineterminator='\n', encoding='utf-8')
+    data.df.drop(columns='file', errors='ignore').to_csv(folder/'records.csv', index=False, lineterminator='\n', encoding='utf-8')
     data.skipped.to_csv(folder/'skipped.csv', index=False, lineterminator='\n', encoding='utf-8')
     meta = _FORMAT | dict(name=data.name, records=len(data), skipped=len(data.skipped), notes=list(data.notes),
                           sha256_samples=sha, sha256_records=_sha_file(folder/'records.csv'))
@@ -891,6 +894,6 @@ def _described(d):
     named = df.patient_id[df.patient_id != '']
     out = {'records': len(d), 'patients named': named.nunique(), 'records without a patient': len(d) - len(named),
            'distinct reports': int((sizes > 0).sum()), 'largest group of equal reports': f'{sizes.max()/max(len(d), 1):.1%}',
-           'median age': '' if np.isnan(age) else f'{age:g}', 'female': f'{(df.sex == "female").mean():.0%}'}
+           'median age': '' if np.isnan(age) else f'{age:g}', 'female': f'{(df.sex == "female").sum()/known:.0%}' if (known := (df.sex != '').sum()) else ''}
     if 'flat' in df: out['records with flat leads'] = int((df.flat != '').sum())
     return out | {f'from {s}': n for s, n in df.source.value_counts().items()}

@@ -13,10 +13,14 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from .core import ReportError
 from .lexicon import terms
 
 # %% ../nbs/00d_lexer.ipynb #c0a2dd05
-def fold_case(text): return text.lower().replace('-', ' ') if len(text.lower()) == len(text) else text.replace('-', ' ')  # as long as `text`
+def fold_case(text):
+    "In small letters, as long as `text`; a hyphen is a blank."
+    low = text.lower()
+    return (low if len(low) == len(text) else text).replace('-', ' ')
 
 # %% ../nbs/00d_lexer.ipynb #7861d973
 def spellings(entry):
@@ -34,6 +38,7 @@ def words()->dict:
         elif line and line[0] != '#':
             meaning, ws = line.split(':', 1)
             kind[meaning] = [e for w in ws.split(' | ') for e in spellings(w.strip())]
+            if not all(kind[meaning]): raise ReportError('terms/words.txt', f'{meaning!r} has an empty word', 'Remove the mark before or behind it.')
     return kinds
 
 # %% ../nbs/00d_lexer.ipynb #e689e6f4
@@ -126,7 +131,7 @@ def _lexicon():
 
 def _named(t, word):
     "The meaning of a name: the finding, with its grade if the name tells one (`T波明显倒置`) that the finding's own name does not."
-    grade = next((g for g, w in _grade_words() if w in word and w not in t.zh and w not in t.en.lower()), None)
+    grade = next((g for g, w in _grade_words() if (w in word if _is_han(w[0]) else f' {w}' in f' {word}') and w not in t.zh and w not in t.en.lower()), None)
     return ('graded', (t.key, grade)) if grade and t.category != 'normal' else ('find', t.key)
 
 @lru_cache(None)
@@ -161,8 +166,8 @@ def scan(
     han=None   # whether it is part of a Chinese report; nothing means to look
 )->list:       # of tuples (kind, value, start, end)
     "The words of a report that matter, in order."
-    table, pattern = _lexicon(), _scanner(bool(has_han(text)) if han is None else han)
-    return [(*table[m[0]], *m.span()) if m[0] in table else (m.lastgroup, m[0], *m.span()) for m in pattern(fold_case(text))]
+    known, pattern = _lexicon().get, _scanner(bool(has_han(text)) if han is None else han)
+    return [(*(known(w := m[0]) or (m.lastgroup, w)), *m.span()) for m in pattern(fold_case(text))]
 
 def tokens(text:str)->list[Token]:
     "`scan`, with names."

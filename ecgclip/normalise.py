@@ -67,6 +67,14 @@ _run = re.compile(f'[{_PUNCT} ](?:(?<=[,;:!?])|(?<= )(?=[{_PUNCT}])|(?<! )(?=[{_
 _stop = re.compile(f'\\.(?<=[{_HAN}）].)\\.*(?!\\d) ?')
 _number = re.compile(r'(?:^|(?<=[，；：。]))(\d{1,2}[.、]) (?=\D)')
 
+def _gap(m):
+    "A wide gap parts two statements as a comma does (`未见AVB   偶发室早`), but not a lead from its curve, nor a name from its number."
+    before, after = m.string[max(m.start()-4, 0):m.start()], m.string[m.end():m.end()+4]
+    if not before or not after or _wordy(before[-1]) == _wordy(after[0]) == 'han' or not _wordy(before[-1]) or not _wordy(after[0]): return ' '
+    return ' ' if after[0].isdigit() or _lead_before.search(before) or _lead_after.match(after) else '，'
+
+def _wordy(c): return 'han' if '\u3400' <= c <= '\u9fff' else 'latin' if c.isalnum() else ''
+
 def _mark(m):
     "The first mark of a run: narrow between two leads or digits, wide elsewhere. A question mark is never lost."
     before, after, mark = m.string[max(m.start()-4, 0):m.start()], m.string[m.end():m.end()+4], m.group().strip()[0]
@@ -220,7 +228,7 @@ def _once(s, sub=_sub):
     if '--' in s or '*' in s or '=' in s or '_' in s: s = sub(_rule, ' ', s)
     s = _trim(s)
     if not _han.search(s): return _trim(_latin(s, sub))
-    if '  ' in s: s = sub(_blanks, ' ', s)
+    if '  ' in s: s = sub(_blanks, _gap, s)
     s = _chinese(_leads(_units(s, sub), sub), sub)
     return _trim(_said_only(_trim(_measures(_names(s, sub), sub)), sub))
 
@@ -231,10 +239,10 @@ def _steps(s, sub=_sub):
     return t
 
 def _check_text(text, where):
-    if not isinstance(text, str): raise ReportError(where, f'the report is {text!r}, not text', 'Give the report as text, or leave the record out.')
+    if not isinstance(text, str): raise ReportError(where, f'the report is {"missing" if text is None or text != text else f"a {type(text).__name__}, not text"}', 'Give the report as text, or leave the record out.')
 
 def _check_said(s, text, where):
-    if not any(map(str.isalnum, s)): raise ReportError(where, f'the report is empty ({text[:20]!r})', 'Add its text, or leave the record out.')
+    if not any(map(str.isalnum, s)): raise ReportError(where, f'the report is empty{" but for names, dates and headings" if any(map(str.isalnum, text)) else ""}', 'Add its text, or leave the record out.')
 
 def normalise_report(
     text:str,        # a report, in any language

@@ -140,6 +140,12 @@ class _Reader:
         "`ST段没有压低T波倒置` denies the first only."
         if self.tokens[self.i-1][0] not in _BETWEEN: self.neg = self.narrow = False
 
+    def risen(self, keys):
+        "`ST段较前抬高`, or `T波倒置较前加深`: what is there has grown."
+        if len(self.out) > self.seg: return self.compare('increased')
+        self.change, self.placed = 'increased', True
+        for k in dict.fromkeys(keys): self.add(k)
+
     def graded(self, named):
         "A name that holds a grade."
         self.grade, self.placed = self.grade or named[1], True
@@ -160,6 +166,7 @@ class _Reader:
             self.add(k)
 
     def add(self, key):
+        if self.section == 'family': return
         if self.section == 'history' and key in _SINUS: self.section = ''                # 临床诊断：冠心病 窦性心律
         if self.placed and self.own and self.leads and self.out[-1][1] != self.status(): self.leads = ()   # leads of what was found are not those of what was not
         if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status() == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
@@ -202,6 +209,7 @@ class _Reader:
 
     def predicate(self, said):
         keys = [JOINED[p, said] for p in self.parts if (p, said) in JOINED] if self.gap <= self.near else ()
+        if said in _RISES and self.i and self.text[:self.at].endswith(('较前', '进行性', '较前明显')): return self.risen(keys)
         if said == 'change' and {'ST', 'T'} <= set(self.parts): keys = ['NSSTTA']
         for k in dict.fromkeys(keys): self.add(k)
         if said == 'abnormal' and self.neg and not self.parts and self.nothing_else(): self.neg = False; self.add('NORM')
@@ -282,6 +290,7 @@ def origin(self:_Reader, name): self.origins, self.placed = (*self.origins, name
 
 # %% ../nbs/01_reports.ipynb #645c7e2b
 _LIMITS = ('borderline', '临界', 'grenzwertig', 'grenzwertige', 'grenzwertiger')
+_RISES = {'up', 'down', 'long', 'wide', 'high', 'deep'}
 _COMPARED = re.compile(r'[较比与] ?\d+ ?个?$').search
 _AFTER = dict(no_after='absent', gone='absent', maybe_after='uncertain', past_after='historical')
 _BEFORE = dict(no='neg', maybe='maybe', past='past')
@@ -322,6 +331,7 @@ def weigh(self:_Reader, meanings):
     if word in '?？' and not behind and self.leading(): self.maybe = True; return                 # ，？肺栓塞
     alone = not behind and len(self.out) > self.start and self.at - self.opened <= (1 if self.han else 3)     # `…，不能排除，…`
     if after == 'past_after' and self.han and self.gap > 2: return                       # 电轴右偏房间隔缺损术后
+    if self.advised and after and behind and before == 'no' and word.endswith(('除', '除外')): self.turn('uncertain'); return   # 建议心脏超声将心包炎排除
     if after and (behind or alone) and not (before and (self.ahead() or not self.closed())):
         if alone and before == 'no' and self.out[-1][1] == 'historical': self.again('absent', word[0] in '均都')   # 上次示房颤，本次未见
         else: self.turn(_AFTER[after], 'resolved' if 'gone' in meanings else '', word[0] == '均')
@@ -337,6 +347,21 @@ def ahead_of(self:_Reader, meaning):
     setattr(self, _BEFORE[meaning], True)
     self.narrow = meaning == 'no' and self.han and self.parts != () and self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][0] == 'predicate'
     self.once = self.text[self.at:self.end].lower() in _LIMITS
+
+@patch
+def family(self:_Reader):
+    "What relatives have is nobody's finding here."
+    if len(self.out) > self.seg: del self.out[self.seg:], self.links[self.seg:]
+    else: self.section = 'family'
+
+@patch
+def became(self:_Reader):
+    "`房颤已转为窦性心律`: the one is over, the other is there."
+    after = next((t for t in self.tokens[self.i+1:self.i+2] if t[0] == 'find'), None)
+    if after and len(self.out) > self.start and _CATEGORY[after[1]] == _CATEGORY[self.out[-1][0]] == 'rhythm':
+        f = self.out[-1]
+        if f[1] == 'present': f[1], f[5] = 'absent', 'resolved'
+    self.neg = self.prior = self.past = False
 
 @patch
 def known(self:_Reader):
@@ -400,14 +425,14 @@ def advise(self:_Reader, _): self.advised = True
 @patch
 def link_to(self:_Reader, value): self.link = value if value == 'or' else 'and'
 
-_OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, known=_Reader.known, prior=_Reader.earlier, now=_Reader.today)
+_OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, known=_Reader.known, family=_Reader.family, became=_Reader.became, prior=_Reader.earlier, now=_Reader.today)
 _OTHER_CUES['with'] = _Reader.join
 
 @patch
 def header(self:_Reader, name):
     self.sentence()
     if name == 'prior' and self.at == 0 and not any(k == 'section' and v == 'now' or k == 'cue' and v[0] == 'now' for k, v, *_ in self.tokens): name = ''   # the heading of this report
-    self.section, self.advised = (name if name in ('history', 'prior') else ''), name == 'advice'
+    self.section, self.advised = (name if name in ('history', 'prior', 'family') else ''), name == 'advice'
 
 @patch
 def mark(self:_Reader, mark):
@@ -494,18 +519,23 @@ class Measurement(NamedTuple):
     value: float
     unit: str     # 'bpm', 'ms', '°' or 'mV'
 
-_NUMBER, _TIME = r'\D{0,6}?(-?\d+(?:\.\d+)?)', 'ms|毫秒|s|秒'
+_NUMBER, _TIME = r'(?:(?![，；。、;（(]|a?V[1-9RLF])\D){0,6}?(-?\d+(?:\.\d+)?)(?![-~]\d)', 'ms|毫秒|s|秒'
 _MEASURES = [(n, re.compile(p + _NUMBER + f' ?({u})', re.I)) for n, p, u in (
-    ('HR', '(?:HR|心室率|心率|ventricular rate|heart rate|Vent\\. rate|frequenz)', '次/分|次/min|bpm|/min|(?![\\d.])'),
+    ('HR', '(?:HR|心室率|心率|ventricular rate|heart rate|Vent\\. rate|frequenz|(?<![A-Za-z])HF)', '次/分|次/min|bpm|/min|(?![\\d.])'),
     ('PR', '(?:PR|P-R|PQ)(?:间期| interval|-Zeit|-Intervall)?', f'{_TIME}|(?![\\d.])'), ('QRS', 'QRS(?:波)?(?:时限|时间|宽度| duration|-Dauer)?', _TIME),
-    ('QT', 'QT(?!c)(?:间期)?(?: interval|-Zeit)?', _TIME), ('QTc', 'QTc(?:间期)?(?: interval|-Zeit)?', f'{_TIME}|(?![\\d.])'),
+    ('QT', '(?<!/)(?:QT(?!c)|Q-T)(?:间期)?(?: interval|-Zeit)?', _TIME), ('QTc', '(?<!/)QTc(?:间期)?(?: interval|-Zeit)?', f'{_TIME}|(?![\\d.])'),
     ('axis', '(?:电轴|axis|achse)(?:左偏|右偏)?', '°|度'), ('RV5', '(?<![A-Za-z])RV5(?! ?[+＋])', 'mV'), ('SV1', r'(?<![+＋])(?<![+＋] )(?<![A-Za-z])SV1(?! ?[+＋])', 'mV'),
     ('RV5+SV1', r'(?:RV5 ?[+＋] ?SV1|SV1 ?[+＋] ?RV5)', 'mV'))]
-_BOTH = re.compile(rf'QT ?/ ?QTc(?:间期)?\D{{0,6}}?(\d+(?:\.\d+)?) ?(?:{_TIME})? ?/ ?(\d+(?:\.\d+)?) ?({_TIME}|(?![\d.]))', re.I)   # QT/QTc 420/488ms
+_LISTED = re.compile(rf'(?<![A-Za-z])((?:PR|QRS|QTc|QT|P)(?: ?/ ?(?:PR|QRS|QTc|QT))+)(?:间期|时限)?[ :：=]{{0,3}}(\d+(?:\.\d+)?(?: ?(?:{_TIME})? ?/ ?\d+(?:\.\d+)?)+) ?({_TIME}|(?![\d.]))', re.I)   # PR/QRS/QT/QTc 160/90/380/410 ms
 _RATE = re.compile(r'(?<![\d.])(?<!率)(?<!率约)(?<!波)(\d{2,3}) ?(?:次/分|次/min|bpm|beats/min)', re.I)                                        # 窦性心动过缓（52次/分）
 _SECONDS = {'s', '秒'}
 
 _UNITS, _ORDER = dict(HR='bpm', axis='°') | dict.fromkeys(('RV5', 'SV1', 'RV5+SV1'), 'mV'), [n for n, _ in _MEASURES]
+
+def _listed(m):
+    "The numbers of `QT/QTc 380/425ms`, by name."
+    names, numbers = re.split(' ?/ ?', m[1]), re.findall(r'\d+(?:\.\d+)?', m[2])
+    return {{'qtc': 'QTc'}.get(n.lower(), n.upper()): (v, m[3]) for n, v in zip(names, numbers) if n.upper() != 'P'} if len(names) == len(numbers) else {}
 
 def _measurement(name, value, unit):
     ms = name not in _UNITS
@@ -517,7 +547,7 @@ def extract_measurements(
     "Rate, intervals, axis and voltages that a report states; seconds become milliseconds."
     s = normalise_report(text)
     found = {name: (m[1], m[2]) for name, pattern in _MEASURES if (m := pattern.search(s))}
-    if m := _BOTH.search(s): found |= dict(QT=(m[1], m[3]), QTc=(m[2], m[3]))
+    if m := _LISTED.search(s): found |= _listed(m)
     if 'HR' not in found and (m := _RATE.search(s)): found['HR'] = m[1], 'bpm'
     return [_measurement(name, float(v), u.lower()) for name, (v, u) in sorted(found.items(), key=lambda i: _ORDER.index(i[0]))]
 

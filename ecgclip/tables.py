@@ -56,12 +56,24 @@ def _is_big5(b):
     s, gb = _as(b, 'big5'), _as(b, 'gb18030') or ''
     return bool(s and _han.search(s)) and _share(s, lambda c: c.encode('big5') < b'\xc6\xa1') > .9 and len(_alien.findall(gb)) > .1*len(re.findall('[^\0-\x7f]', gb))
 
+_latin_word, _odd = re.compile('[A-Za-z][\u00c0-\u00ff][a-z]'), re.compile('(?<![\u4e00-\u9fff])[\u4e00-\u9fff](?=[a-z])')
+
+def _is_latin(s):
+    "Whether single rare characters stand within Latin words: `linksventrikul鋜e` was `linksventrikuläre`."
+    return any(_as_gb2312(c) is None for c in _odd.findall(s))
+
+def _as_gb2312(c):
+    try: return c.encode('gb2312')
+    except UnicodeEncodeError: return None
+
 def _check_bytes(rows, path):
     "Raise `ManifestError` unless all rows, given as `(number, text in Latin-1)`, are GB18030."
     raw = [(i, t.encode('latin-1')) for i, t in rows if not t.isascii()]
     lost = [i for i, b in raw if _as(b, 'utf-8') is None and _as(b, 'gb18030') is None]
     if lost: raise ManifestError(f'{path}, {_rows_text(lost)}', 'neither UTF-8 nor GB18030 text', 'Save it as UTF-8.')
-    utf8, other = [i for i, b in raw if _is_utf8(b)], [i for i, b in raw if _as(b, 'utf-8') is None]
+    latin = [i for i, b in raw if _as(b, 'utf-8') is None and _is_latin(b.decode('gb18030'))]
+    if latin: raise ManifestError(f'{path}, {_rows_text(latin)}', 'seems to be Latin-1 or Windows-1252, not GB18030', 'Save it as UTF-8.')
+    utf8, other = [i for i, b in raw if _is_utf8(b) or _latin_word.search(_as(b, 'utf-8') or '')], [i for i, b in raw if _as(b, 'utf-8') is None]
     if utf8 and other:
         raise ManifestError(path, f'mixes encodings: UTF-8 in {_rows_text(utf8)}, GB18030 in {_rows_text(other)}', 'Export its parts again, all as UTF-8, and join them then.')
     if _is_big5(b'\n'.join(b for _, b in raw)): raise ManifestError(path, 'seems to be Big5, not GB18030', 'Save it as UTF-8.')
@@ -324,7 +336,7 @@ _KINDS = (  # kind, what a text must hold to be searched, pattern, flags, check;
     ('id card', r'\d{6}', r'(?<![0-9A-Za-z])(?:\d{6}[ -]?\d{8}[ -]?\d{3}[0-9Xx]|\d{15})(?![0-9A-Za-z])', 0, _is_id_card),
     ('record number', r'\d[\dA-Za-z-]{2}', r'(?:住院|门诊|病历|病案|登记|就诊|就诊卡|诊疗卡|医保卡?|检查|档案|申请单|影像|条码|标本|患者|病人|个人|身份证)(?:号码?|编号|ID)[ 为是:：]*(?:[A-Za-z]{1,3}-?)?\d[\dA-Za-z-]{2,}'
         r'|\b(?:MRN|(?:medical )?record (?:no|number)|(?:patient|pat\.?|case|visit)[ -]?(?:id|no|number)|accession(?: no| number)?|fall-?nummer|patienten-?(?:nummer|id)|aufnahmenummer|ID)\b[.:：# ]*(?:[A-Za-z]{1,3}-?)?\d[\dA-Za-z-]{2,}', re.I, _any),
-    ('phone', r'\d{3}', r'(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)|(?<![\d.])(?:\(0\d{2,3}\) ?|0\d{2,3}[ -])\d{7,8}(?!\d)|(?<!\d)400[ -]?\d{3}[ -]?\d{4}(?!\d)'
+    ('phone', r'\d{3}', r'(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)|(?<![\d.])(?:\(0\d{2,3}\) ?|0\d{2,3}[ -])\d{3,4} ?\d{4}(?!\d)|(?<!\d)400[ -]?\d{3}[ -]?\d{4}(?!\d)'
         r'|(?:电话|手机|联系方式|\b(?:tel|phone|telefon|mobile|handy)\b)[.:： ]*[+(]?\d[\d ()/-]{5,}\d', re.I, _any),
     ('date', r'\d\d', r'(?<!\d)(?:19|20)\d{2} ?[-/.年] ?(?:0?[1-9]|1[0-2]) ?[-/.月] ?(?:3[01]|[12]\d|0?[1-9])(?!\d)|(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)'
         r'|(?<![\d./-])(?:3[01]|[12]\d|0?[1-9])([./-])(?:3[01]|[12]\d|0?[1-9])\1 ?(?:19|20)\d{2}(?!\d)|(?<![\d.])(?:3[01]|[12]\d|0?[1-9])\.(?:1[0-2]|0?[1-9])\.\d{2}(?![\d.])'
@@ -332,9 +344,10 @@ _KINDS = (  # kind, what a text must hold to be searched, pattern, flags, check;
     ('address', '[省市区路街道巷弄同址贯]', rf'{_CN}{{2,7}}(?:省|市|自治区){_CN}{{1,10}}(?:区|县|市|镇|乡|街道|路|村)|{_CN}{{2,8}}(?:路|街|大道|巷|弄|胡同) ?\d+ ?(?:号|弄|栋|幢|室)|(?:住址|地址|籍贯)[ :：]+{_CN}{{2,}}', 0, _any),
     ('address', '[A-ZÄÖÜ].*[0-9]|[0-9].*[A-Z]', r'\b\d{1,5} [A-Z][a-z]+(?: [A-Z][a-z]+)? (?:Street|St\.|Road|Rd\.|Avenue|Ave\.|Lane|Drive)|\b[A-ZÄÖÜ][a-zäöüß-]+(?:straße|strasse|str\.|weg|platz|gasse) \d{1,4}\b', 0, _any),
     ('name', '[:：]', rf'(?:姓名|患者|病人|医[师生]|技师|{_WHO}(?:医[师生]|姓名|者|人)|审核|签[名字]) ?[:：] ?(?:(?P<name>{_CN}{{2,4}}?)(?={_WHO}|[^\u4e00-\u9fff·]|$)|[A-Z][a-z]+ [A-Z][a-z]+)', 0, lambda m: m['name'] is None or _is_name(m)),
-    ('name', '姓名|患者|病人', rf'(?:姓名|患者|病人) ?(?P<name>[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})(?=[，,、 ]{{0,2}}(?:[男女]|先生|女士|\d{{1,3}} ?岁))', 0, _is_name),
+    ('name', '姓名|患者|病人', rf'(?:姓名|患者|病人) ?(?P<name>[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})(?=[，,、 ]{{0,2}}(?:[男女]|先生|女士|性别|年龄|\d{{1,3}} ?岁))', 0, _is_name),
+    ('name', '医[师生]|技师|签[名字]', rf'(?:医[师生]|技师|签[名字]) ?(?P<name>[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})(?=$|[，。；,;.\s])|(?:^|[，。；,; ])(?P<before>[{_SURNAMES}][\u4e00-\u9fff]{{0,2}})(?:医[师生]|主任|技师)(?![\u4e00-\u9fff])', 0, lambda m: not _NOT_NAME.search(m['name'] or m['before'])),
     ('name', '医[师生]|[者人]', rf'{_WHO}(?:医[师生]|者|人) ?(?P<name>[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})(?={_WHO}|[^\u4e00-\u9fff]|$)', 0, _is_name),
-    ('name', '[A-Z]', rf'\b(?:(?:Patient(?:in)?(?: name)?|Name|Physician|Doctor|Arzt|Ärztin|Untersucher|(?:[Cc]onfirmed|[Rr]eviewed|[Ss]igned|[Rr]eferred) by) ?[:：] ?|(?:[Cc]onfirmed|[Rr]eviewed|[Ss]igned) by |Dr\.? ?(?:med\. )?|(?:Mr|Mrs|Ms|Prof)\. ?|(?:Herrn?|Frau) ){_LATIN_NAME}', 0, _any))
+    ('name', '[A-Z]', rf'\b(?:(?:Patient(?:in)?(?: name)?|Name|Physician|Doctor|Arzt|Ärztin|Untersucher|(?:[Cc]onfirmed|[Rr]eviewed|[Ss]igned|[Rr]eferred) by) ?[:：] ?|(?:[Cc]onfirmed|[Rr]eviewed|[Ss]igned) by |Dr\.? ?(?:med\. )?|(?:Mr|Mrs|Ms|Prof)\.? ?|(?:Herrn?|Frau) ){_LATIN_NAME}', 0, _any))
 _kinds = [(kind, re.compile(needs), re.compile(pattern, flags), is_so) for kind, needs, pattern, flags, is_so in _KINDS]
 
 def _kinds_in(text):
@@ -359,7 +372,7 @@ def privacy_warnings(
     reports = list(reports)
     rows, out, known = list(range(len(reports)) if rows is None else rows), [], {}
     for i, r in zip(rows, reports, strict=True):
-        if not isinstance(r, str): raise ReportError(f'row {i}', f'the report is {r!r}, not text', 'Give the report as text, or leave the record out.')
+        if not isinstance(r, str): raise ReportError(f'row {i}', 'the report is missing' if r is None or r != r else f'the report is a {type(r).__name__}, not text', 'Give the report as text, or leave the record out.')
         if r not in known: known[r] = _kinds_in(r)
         out += [(i, kind, n) for kind, n in known[r].items()]
     return pd.DataFrame(out, columns=['row', 'kind', 'count'])
@@ -403,6 +416,7 @@ class ReportSummary:
     distinct: int             # texts that differ after normalising
     finding_sets: int         # sets of findings that differ
     empty: list               # rows without a report
+    silent: list              # rows whose report states no finding that the lexicon knows
     languages: dict           # language -> reports
     warnings: pd.DataFrame    # of `privacy_warnings`: rows and kinds
     findings: pd.DataFrame    # a row for each finding, how many reports state it, by status
@@ -416,10 +430,13 @@ class ReportSummary:
         if self.empty: lines.append(f'empty: {_rows_text(self.empty)}')
         if said: lines.append('language: ' + ', '.join(f'{l} {n/said:.0%}' for l, n in self.languages.items()))
         if self.unknown is not None: lines.append(f'tokens: {self.unknown:.1%} unknown; {self.truncated} reports are cut at {self.max_tokens} tokens')
+        if self.silent: lines.append(f'no known finding: {_rows_text(self.silent)}')
         kinds = self.warnings.groupby('kind').row.unique()
         lines.append('may name a person: ' + ('; '.join(f'{k} in {_rows_text(rows.tolist())}' for k, rows in kinds.items()) or 'nothing found') + ' (a search by patterns, no guarantee)')
+        if len(self.warnings): lines.append('Remove what names a person from the table, and run this again: reports are copied into the prepared set as they are.')
         with pd.option_context('display.unicode.east_asian_width', True, 'display.width', 200):
             top = self.findings.head(15).drop(columns='key').to_string(index=False, max_colwidth=40)
+        if len(self.findings) > 15: top += f'\nand {len(self.findings) - 15} more findings'
         return '\n'.join([*lines, '', top if len(self.findings) else 'no finding that the lexicon knows'])
     __repr__ = __str__
 
@@ -438,6 +455,6 @@ def summarise_reports(
     unknown, truncated = _in_tokens(tokenizer, counts, max_tokens) if tokenizer else (None, None)
     languages = Counter()
     for s, n in counts.items(): languages[_language(s)] += n
-    kept = {i for i, _ in full}
-    return ReportSummary(len(reports), len(counts), len(set(report_groups(list(counts), by='findings').tolist())), [i for i in rows if i not in kept], dict(languages.most_common()),
+    kept, silent = {i for i, _ in full}, {s for s in counts if not extract_findings(s)}
+    return ReportSummary(len(reports), len(counts), len(set(report_groups(list(counts), by='findings').tolist())), [i for i in rows if i not in kept], [i for i, r in full if said[r] in silent], dict(languages.most_common()),
         privacy_warnings([r for _, r in full], [i for i, _ in full]), _finding_counts(counts), unknown, truncated, max_tokens if tokenizer else None)
