@@ -79,9 +79,12 @@ def config_from_args(
     return _PRESETS[preset](**given)
 
 # %% ../nbs/17_cli.ipynb #e1f5009a
+def _warned(message, category, filename, lineno, line=None): return f'note: {message}\n'   # without the place in the source
+
 def _run(main, argv=None):
     "Call `main(argv)`; bad input ends with one line on standard error and status 2, an interruption with 130."
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')  # of fastai's use of torch.jit
+    warnings.formatwarning = _warned
     try: main(argv)
     except ECGClipError as e: print(f'error: {e}', file=sys.stderr); sys.exit(2)
     except KeyboardInterrupt: print('stopped', file=sys.stderr); sys.exit(130)

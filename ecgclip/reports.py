@@ -294,6 +294,12 @@ _RISES = {'up', 'down', 'long', 'wide', 'high', 'deep'}
 _COMPARED = re.compile(r'[较比与] ?\d+ ?个?$').search
 _AFTER = dict(no_after='absent', gone='absent', maybe_after='uncertain', past_after='historical')
 _BEFORE = dict(no='neg', maybe='maybe', past='past')
+
+@lru_cache(None)
+def _sides(meanings):
+    "What a cue means before and behind what it speaks of."
+    return next((m for m in meanings if m in _BEFORE), None), next((m for m in meanings if m in _AFTER), None)
+
 _CHANGES = dict(same='unchanged', more='increased', less='decreased', new='new')
 
 @patch
@@ -324,7 +330,7 @@ def cue(self:_Reader, meanings):
 @patch
 def weigh(self:_Reader, meanings):
     "A cue before or after what it speaks of?"
-    before, after = next((m for m in meanings if m in _BEFORE), None), next((m for m in meanings if m in _AFTER), None)
+    before, after = _sides(meanings)
     word, behind = self.text[self.at:self.end], len(self.out) > self.seg
     if word in '不未' and self.tokens[self.i+1:self.i+2] and self.tokens[self.i+1][2] > self.end: return    # of a word that is not known
     if word[0] == '待' and behind and self.gap <= 1: self.turn('uncertain'); return      # 高钾待排早复极
@@ -504,7 +510,7 @@ def extract_findings(
 )->list[Finding]:     # in the order of the report; each finding once per status
     "What a report says of which findings. Raises `ReportError` if it is empty."
     s, places = normalise_with_map(text, where) if original else (normalise_report(text, where), None)
-    if (key := _WHOLE.get(s.rstrip('.。 ').lower())): return [Finding(key, span=(0, len(text) if original else len(s)))]
+    if len(s) < 22 and (key := _WHOLE.get(s.rstrip('.。 ').lower())): return [Finding(key, span=(0, len(text) if original else len(s)))]
     found = {}
     for said in _Reader(s).read():
         k = said[0], said[1]

@@ -25,6 +25,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from .core import ConfigError, ReportError, TextModelError
+from .lexer import has_han
 from .reports import normalise_report
 
 # %% ../nbs/07_text.ipynb #07b7afbe
@@ -707,6 +708,12 @@ def load_tokenizer(
     if str(name_or_folder) in TINY: return wordpiece_tokenizer(wordpiece_vocabulary([normalise_report(r) for r in reports]), 10**6)
     return _load_tokenizer(_model_folder(name_or_folder))
 
+def _check_language(name, reports):
+    "Chinese reports and an English vocabulary: nothing need be fetched to know the outcome. Raises `TextModelError`."
+    preset, chinese = _preset(name), sum(map(bool, map(has_han, reports)))
+    if preset and preset.language == 'en' and chinese > .5*len(reports) and not Path(str(name)).expanduser().is_dir():
+        raise TextModelError(preset.name, f'{chinese} of {len(reports)} reports are Chinese, its vocabulary is English', _WAYS.format(_choices()) + _REGARDLESS)
+
 def load_text_encoder(
     name_or_folder,         # a short name, a name on the hub, modelscope:owner/model, or a folder
     *,
@@ -726,6 +733,7 @@ def load_text_encoder(
     "A pretrained text encoder. Raises `TextModelError` if it cannot be had or cannot read the reports, `ConfigError` if a setting does not fit it."
     if extend_vocab and locked: raise ConfigError('lock_text', 'the added characters would never be learnt', 'Take extend_vocab or lock_text, not both.')
     if extend_vocab and not reports: raise ConfigError('extend_vocab', 'no reports to take characters from', 'Give the training reports.')
+    if report_input in (None, 'text') and not extend_vocab and not allow_unknown: _check_language(name_or_folder, reports or ())
     folder = _model_folder(name_or_folder)
     # of a path only its last part is kept: where models lie on this machine is nobody's business in a checkpoint
     name = folder.name if Path(name_or_folder).expanduser().is_dir() else str(name_or_folder)
