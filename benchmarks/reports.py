@@ -2,8 +2,8 @@
 
     python benchmarks/reports.py [--data DIR] [--half dev test] [--disagreements N]
 
-The labelled sentences are in benchmarks/reports: `dev.jsonl`, on which rules were made, and `test.jsonl`, written independently of the rules.
-A third set, `fresh.jsonl`, was written like the test half and is not scored yet: the next test half, once rules change (`--half fresh`).
+The labelled sentences are in benchmarks/reports: `dev.jsonl`, on which rules were made, and `test.jsonl`, written independently of the rules and scored
+once, when they were done. `dev.jsonl` holds the first test half too, which was spent that way before; what it gave when it was new is in results/reports_first.json.
 With --data, the reports of PTB-XL in DIR/ptbxl are read too and compared with the codes that cardiologists gave the same records.
 Writes benchmarks/results/reports.json."""
 import argparse, datetime, json, os, platform, random, re, time, timeit

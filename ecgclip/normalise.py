@@ -67,11 +67,14 @@ _run = re.compile(f'[{_PUNCT} ](?:(?<=[,;:!?])|(?<= )(?=[{_PUNCT}])|(?<! )(?=[{_
 _stop = re.compile(f'\\.(?<=[{_HAN}）].)\\.*(?!\\d) ?')
 _number = re.compile(r'(?:^|(?<=[，；：。]))(\d{1,2}[.、]) (?=\D)')
 
+_any_lead = '(?:i{1,3}|av[rlf]|v[1-9]r?)'
+_lead_ends, _lead_starts = re.compile(f'(?<![a-z0-9]){_any_lead}$', re.I), re.compile(f'{_any_lead}(?![a-z0-9])', re.I)
+
 def _gap(m):
     "A wide gap parts two statements as a comma does (`未见AVB   偶发室早`), but not a lead from its curve, nor a name from its number."
     before, after = m.string[max(m.start()-4, 0):m.start()], m.string[m.end():m.end()+4]
     if not before or not after or _wordy(before[-1]) == _wordy(after[0]) == 'han' or not _wordy(before[-1]) or not _wordy(after[0]): return ' '
-    return ' ' if after[0].isdigit() or _lead_before.search(before) or _lead_after.match(after) else '，'
+    return ' ' if after[0].isdigit() or _lead_ends.search(before) or _lead_starts.match(after) else '，'
 
 def _wordy(c): return 'han' if '\u3400' <= c <= '\u9fff' else 'latin' if c.isalnum() else ''
 
