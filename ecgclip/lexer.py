@@ -159,6 +159,22 @@ def _scanner(han):
 
 has_han = re.compile('[\u3400-\u9fff]').search  # whether a report is Chinese
 
+@lru_cache(2**16)
+def _clause(text):
+    "The words of a clause of a Chinese report, in small letters. Distinct reports share most of their clauses, so these are kept."
+    known = _lexicon().get
+    return tuple([(*(known(w := m[0]) or (m.lastgroup, w)), *m.span()) for m in _scanner(True)(text)])
+
+_CLAUSES = re.compile('[，。；]')   # no name holds one of these
+
+def _scan_clauses(text):
+    out, at = [], 0
+    for part in _CLAUSES.split(text):
+        if at: out.append(('comma' if text[at-1] == '，' else 'stop', text[at-1], at - 1, at))
+        out += [(kind, value, a + at, b + at) for kind, value, a, b in _clause(part)]
+        at += len(part) + 1
+    return out
+
 def known_words(): return _lexicon().keys()
 
 def scan(
@@ -166,8 +182,9 @@ def scan(
     han=None   # whether it is part of a Chinese report; nothing means to look
 )->list:       # of tuples (kind, value, start, end)
     "The words of a report that matter, in order."
-    known, pattern = _lexicon().get, _scanner(bool(has_han(text)) if han is None else han)
-    return [(*(known(w := m[0]) or (m.lastgroup, w)), *m.span()) for m in pattern(fold_case(text))]
+    if (has_han(text) if han is None else han): return _scan_clauses(fold_case(text))
+    known = _lexicon().get
+    return [(*(known(w := m[0]) or (m.lastgroup, w)), *m.span()) for m in _scanner(False)(fold_case(text))]
 
 def tokens(text:str)->list[Token]:
     "`scan`, with names."
