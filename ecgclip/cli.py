@@ -227,6 +227,7 @@ def _prepare(argv):
     reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
     data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, fs=a.fs, unit=a.unit, short=a.short, missing=a.missing)
     print(describe(data))
+    if len(data.skipped): print(f'\n{len(data.skipped)} records are left out; {Path(a.dest)/"skipped.csv"} lists them with reasons.')
     print(f'\nReports (tokens of the text encoder {a.text_encoder}{"" if reader[0] else ", whose vocabulary is made from these reports"}):\n{_summary(data, *reader)}\n')
     assumed = data.df.notes[data.df.notes.str.contains('assumed')] if 'notes' in data.df else []
     if len(assumed): print(f'{len(assumed)} files do not state everything; {assumed.iloc[0]}. If that is wrong: --fs, --unit, or columns fs and unit.')

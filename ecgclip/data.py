@@ -9,7 +9,7 @@ __all__ = ['SAMPLE', 'MAX_VALUES', 'SPLITS', 'COLUMNS', 'PREPARED', 'ECGWarning'
            'ECGData', 'sample_data', 'read_manifest', 'prepare', 'open_prepared', 'open_data', 'describe']
 
 # %% ../nbs/02_data.ipynb #06f0dee7
-import hashlib, inspect, json, math, os, re, shutil, tempfile, warnings, zipfile
+import hashlib, inspect, json, math, os, re, shutil, sys, tempfile, warnings, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+from fastcore.imports import IN_NOTEBOOK
 from fastcore.meta import delegates
 
 import ecgclip
@@ -687,9 +688,11 @@ def _find_files(rows, path, folders):
 
 # %% ../nbs/02_data.ipynb #278ee85a
 def _progress(items, show):
-    if not show: return items
-    from fastprogress.fastprogress import progress_bar
-    return progress_bar(items)
+    if show and (IN_NOTEBOOK or sys.stdout.isatty()):   # in a file it would be one long line
+        from fastprogress.fastprogress import progress_bar
+        yield from progress_bar(items)
+        if not IN_NOTEBOOK: print()
+    else: yield from items
 
 def _records(data, progress=False):
     "Each row's number with its `(ecg, flat leads, notes)`, or with the `ECGReadError`."
