@@ -100,9 +100,9 @@ def _pattern(words, size=16):
 _ONE = r'(?:v[1-9]r?|av[rlf]|iii|ii|i)(?:(?![a-z0-9äöü度°型级])|(?=st|[tqrpu]波))'
 _LEAD_LIST = rf'(?:(?<![a-z0-9])|(?<=st)|(?<=[^a-z]t)){_ONE}(?:(?:[、,，/ .+&~至到和及与]| and | und |, |、 ){{0,2}}{_ONE}|(?<=[1-9])(?:[ ,、/~]|, ){{1,2}}[1-9](?![0-9a-z次]|\.[0-9]))*'
 _AMOUNT = r'(?<![a-z0-9.])[ ]?\d+(?:\.\d+)?(?:[ ~]\d+(?:\.\d+)?)?(?: ?(?:mv|ms|mm|s|bpm|次/分|次/min|/min|°|秒|毫秒|hz)(?![a-z]))'
-_MARK = r'[，、,;；。！!:：）)\[\]【】/+]|[（(](?:(?: |\+|\d{1,2})[)）])?|[①-⑳]|(?<![a-z])[a-h][)）]| - |\.(?!\d)|(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])'
+_MARK = r'[，、,|;；。！!:：）)\[\]【】/+]|[（(](?:(?: |\+|\d{1,2})[)）])?|[①-⑳]|(?<![a-z])[a-h][)）]| - |\.(?!\d)|(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])'
 
-MARKS = dict(comma='，,', stop='。；;.!！【①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳', dot='、', plus='/+', close='）)', nothing='[]】', open='（(', colon=':：', blank=' ')  # by kind
+MARKS = dict(comma='，,|', stop='。；;.!！【①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳', dot='、', plus='/+', close='）)', nothing='[]】', open='（(', colon=':：', blank=' ')  # by kind
 
 class Token(NamedTuple):
     "A word of a report that matters."

@@ -68,10 +68,10 @@ _FOLLOWS = (_pairs('v', 'BIGU TRIGU pair multiform interpolated', 'VBig VTrig VP
 _WALLED = (_pairs('MI', 'anterior anteroseptal septal anterolateral lateral inferior inferolateral posterior inferoposterior right_ventricle', 'AnMI ASMI ASMI ALMI LMI IMI ILMI PMI IPMI RVMI')
            | _pairs('MIs', 'anterior anteroseptal anterolateral lateral inferior inferolateral', 'AnMIs ISCAS ISCAL LIs IIs ISCIL'))
 _WALLED |= {('QAb', 'inferior'): 'INFQ', ('STD', 'inferior'): 'ISTD'}
-_WALL_BASE = {k: b for (b, _), k in _WALLED.items()} | dict(MI='MI', AMI='MI', OldMI='MI', MIs='MIs', QAb='QAb', STD='STD')
+_WALL_BASE = {k: b for (b, _), k in _WALLED.items()} | dict(MI='MI', AMI='MI', OldMI='MI', STEMI='MI', MIs='MIs', QAb='QAb', STD='STD')
 _AGED = {k for (b, _), k in _WALLED.items() if b == 'MI'}                                        # infarcts whose name tells a wall, no age
-_AGE_OF, _AGE_WORDS = dict(AMI='acute', OldMI='old'), (('急性', 'acute'), ('陈旧', 'old'), ('近期', 'recent'), ('acute', 'acute'), ('akut', 'acute'), ('old', 'old'), ('recent', 'recent'))
-_GENERAL = {'MI', 'AMI', 'OldMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
+_AGE_OF, _AGE_WORDS = dict(AMI='acute', OldMI='old', STEMI='acute'), (('急性', 'acute'), ('陈旧', 'old'), ('近期', 'recent'), ('acute', 'acute'), ('akut', 'acute'), ('old', 'old'), ('recent', 'recent'))
+_GENERAL = {'MI', 'AMI', 'OldMI', 'STEMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
 _LOW = dict(limb='LVQRSLL', precordial='LVQRSCL', all='LQRSV')
 _SINUS = {'NSR', 'SB', 'STach', 'SA'}
 _SPECIAL = {*_WALL_BASE, *_LOW.values(), 'BIGU', 'TRIGU'}                                    # names that may need more than adding
@@ -167,6 +167,7 @@ class _Reader:
 
     def add(self, key):
         if self.section == 'family': return
+        if key == 'RVR' and len(self.out) > self.start and self.out[-1][:2] == ['AF', 'present']: self.out[-1][0] = 'RAF'; return   # 房颤，快室率
         if self.section == 'history' and key in _SINUS: self.section = ''                # 临床诊断：冠心病 窦性心律
         if self.placed and self.own and self.leads and self.out[-1][1] != self.status(): self.leads = ()   # leads of what was found are not those of what was not
         if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status() == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
@@ -208,6 +209,7 @@ class _Reader:
         return False
 
     def predicate(self, said):
+        if not self.parts and said in ('up', 'down') and self.leads and self.gap <= self.tight: self.parts = ('ST',)   # V4-V6压低0.2mV
         keys = [JOINED[p, said] for p in self.parts if (p, said) in JOINED] if self.gap <= self.near else ()
         if said in _RISES and self.i and self.text[:self.at].endswith(('较前', '进行性', '较前明显')): return self.risen(keys)
         if said == 'change' and {'ST', 'T'} <= set(self.parts): keys = ['NSSTTA']
@@ -336,6 +338,7 @@ def weigh(self:_Reader, meanings):
     if word[0] == '待' and behind and self.gap <= 1: self.turn('uncertain'); return      # 高钾待排早复极
     if word in '?？' and not behind and self.leading(): self.maybe = True; return                 # ，？肺栓塞
     alone = not behind and len(self.out) > self.start and self.at - self.opened <= (1 if self.han else 3)     # `…，不能排除，…`
+    if after == 'maybe_after' and not before and self.han and self.gap > 3 and behind and '，' not in self.text[self.at-self.gap:self.at]: return   # （正常变异可能）
     if after == 'past_after' and self.han and self.gap > 2: return                       # 电轴右偏房间隔缺损术后
     if self.advised and after and behind and before == 'no' and word.endswith(('除', '除外')): self.turn('uncertain'); return   # 建议心脏超声将心包炎排除
     if after and (behind or alone) and not (before and (self.ahead() or not self.closed())):
@@ -395,7 +398,8 @@ def again(self:_Reader, status, every=False):
 
 @patch
 def compare(self:_Reader, change):
-    "A word about an earlier tracing."
+    "A word about an earlier tracing; `ST-T无明显改变` is none, but a denial."
+    if change == 'unchanged' and self.parts and len(self.out) == self.seg: self.neg = True; self.predicate('change'); self.neg = False; return
     if len(self.out) == self.seg or change == 'new' and self.ahead(): self.change, self.placed = change if change == 'new' else self.change, True
     else:
         for j in self.chain(): self.out[j][5] = change
