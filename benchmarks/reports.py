@@ -1,9 +1,9 @@
 """How well reports are read: labelled sentences, codes of real records, speed.
 
-    python benchmarks/reports.py [--data DIR] [--half dev test] [--disagreements N]
+    python benchmarks/reports.py [--data DIR] [--half dev] [--disagreements N]
 
-The labelled sentences are in benchmarks/reports: `dev.jsonl`, on which rules were made, and `test.jsonl`, written independently of the rules and scored
-once, when they were done. `dev.jsonl` holds the first test half too, which was spent that way before; what it gave when it was new is in results/reports_first.json.
+The labelled sentences are in benchmarks/reports: `dev.jsonl`, on which rules were made. Two test sets, written independently of the rules, were scored once
+each and joined dev then; results/reports_tests.json holds what they gave when they were new. A new set goes beside it as `test.jsonl` (`--half dev test`).
 With --data, the reports of PTB-XL in DIR/ptbxl are read too and compared with the codes that cardiologists gave the same records.
 Writes benchmarks/results/reports.json."""
 import argparse, datetime, json, os, platform, random, re, time, timeit
@@ -127,7 +127,7 @@ def speed(folder=None):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', type=Path, help='a folder with ptbxl/, for the agreement with codes')
-    p.add_argument('--half', nargs='+', default=['dev', 'test'])
+    p.add_argument('--half', nargs='+', default=['dev'])
     p.add_argument('--disagreements', type=int, default=0, metavar='N', help='print examples of the N largest disagreements')
     p.add_argument('--show', action='store_true', help='print sentences that are read differently from their labels (dev half only)')
     a = p.parse_args()

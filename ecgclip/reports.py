@@ -73,6 +73,7 @@ _AGED = {k for (b, _), k in _WALLED.items() if b == 'MI'}                       
 _AGE_OF, _AGE_WORDS = dict(AMI='acute', OldMI='old', STEMI='acute'), (('急性', 'acute'), ('陈旧', 'old'), ('近期', 'recent'), ('acute', 'acute'), ('akut', 'acute'), ('old', 'old'), ('recent', 'recent'))
 _GENERAL = {'MI', 'AMI', 'OldMI', 'STEMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
 _LOW = dict(limb='LVQRSLL', precordial='LVQRSCL', all='LQRSV')
+_RIGHT_BLOCKS = {'IRBBB', 'CRBBB', 'RBBB'}
 _SINUS = {'NSR', 'SB', 'STach', 'SA'}
 _SPECIAL = {*_WALL_BASE, *_LOW.values(), 'BIGU', 'TRIGU'}                                    # names that may need more than adding
 _CATEGORY = {t.key: t.category for t in terms()}
@@ -171,12 +172,18 @@ class _Reader:
         if self.section == 'history' and key in _SINUS: self.section = ''                # 临床诊断：冠心病 窦性心律
         if self.placed and self.own and self.leads and self.out[-1][1] != self.status(): self.leads = ()   # leads of what was found are not those of what was not
         if self.link == 'or' and key in _GUESSED and len(self.out) > self.seg and self.status() == 'present' and self.out[-1][1] in ('present', 'uncertain'): self.out[-1][1], self.maybe = 'uncertain', True
+        if key in _RIGHT_BLOCKS and self.i and self.text[:self.at].endswith(('提示', '符合')): self.described('RSR')
         self.links.append(self.link)
         age = (self.age or self.named_age()) if key in _AGED else ''
         self.out.append([key, self.status(), self.leads if key in _PLACED else (), self.walls, self.grade, self.change, self.amounts, (self.at, self.end), age])
         self.own, self.link = True, ''
         if self.once: self.maybe = self.once = False
         if self.placed: self.walls, self.amounts, self.grade, self.change, self.age, self.said_end = (), (), '', '', '', -99   # leads stay for the next
+
+    def described(self, key):
+        "`V1呈rSr'型，提示不完全性右束支传导阻滞` describes what it then names."
+        for j in range(len(self.out) - 1, self.start - 1, -1):
+            if self.out[j][:2] == [key, 'present']: del self.out[j], self.links[j]; self.seg = min(self.seg, len(self.out))
 
     def named_age(self):
         "The age that a name tells, such as `下壁陈旧性心肌梗死`."
@@ -189,7 +196,7 @@ class _Reader:
     def follow(self, what):
         key = self.following(what)
         if key in ('WPWA', 'WPWB'): self.out[-1][0] = key
-        elif key: self.add(key)
+        elif key: self.link = self.link or 'and'; self.add(key)                        # 左室肥厚伴劳损可能
 
     def part(self, name):
         "A part of the curve; `ST段及T波` is two of them."
@@ -305,11 +312,11 @@ def _sides(meanings):
 _CHANGES = dict(same='unchanged', more='increased', less='decreased', new='new')
 
 @patch
-def chain(self:_Reader):
+def chain(self:_Reader, past=False):
     "The places of the last finding and of those that are joined to it."
     j = len(self.out) - 1
     found = [j]
-    while j > self.seg and (self.links[j] in ('and', 'or') or self.links[j] == '、' and _FIELD[self.out[j][0]] == _FIELD[self.out[j-1][0]]):
+    while j > self.seg and (self.links[j] in ('and', 'or') or self.links[j] == '、' and (past or _FIELD[self.out[j][0]] == _FIELD[self.out[j-1][0]])):
         j -= 1
         found.append(j)
     return found
@@ -317,7 +324,7 @@ def chain(self:_Reader):
 @patch
 def turn(self:_Reader, status, change='', every=False):
     "Change the status of the last findings, unless a cue before them has said more."
-    for j in range(self.seg, len(self.out)) if every else self.chain():
+    for j in range(self.seg, len(self.out)) if every else self.chain(status == 'historical'):
         f = self.out[j]
         if f[1] == 'present' or status == 'absent' and (f[1] == 'uncertain' or f[1] == 'historical' and change) or status == 'historical' and f[1] == 'uncertain':
             f[1], f[5] = status, change or f[5]
@@ -388,7 +395,7 @@ def leading(self:_Reader):
 @patch
 def closed(self:_Reader):
     "Whether a mark or another known word follows at once."
-    return self.text[self.end:self.end+1] in '，。；、,.;:：)）（( ' or self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][2] == self.end
+    return self.text[self.end:self.end+1] in '，。；、,.;:：)）（( ' or self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][2] == self.end and self.tokens[self.i+1][0] != 'advise'
 
 @patch
 def again(self:_Reader, status, every=False):
