@@ -137,4 +137,37 @@ def evaluate(argv):
                halves={h: one_table(a.checkpoints, models, records, a.data, f, h, a.language, a.untrained) for h in a.half})
     if a.json: a.json.write_text(json.dumps(out, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
-if __name__ == '__main__': evaluate(sys.argv[1:])
+# -- the recipe --
+
+def within(minutes):
+    "A callback: the schedule follows the clock, and training ends when the time is over."
+    import time
+    from fastai.callback.core import Callback, CancelFitException, TrainEvalCallback
+    class Within(Callback):
+        order, run_valid = TrainEvalCallback.order + 1, False
+        def before_fit(self): self.began = time.perf_counter()
+        def after_batch(self):
+            self.learn.pct_train = min((time.perf_counter() - self.began)/60/minutes, 1.)
+            if self.pct_train >= 1: raise CancelFitException('the time is over')
+    return Within()
+
+def train(argv):
+    "Train on simulated pairs alone, and write OUT as a checkpoint folder."
+    from ecgclip.cli import add_config_options
+    from ecgclip.core import Config
+    from ecgclip.data import sample_data
+    from ecgclip.learner import pretrain_learner
+    from ecgclip.loaders import ecg_dataloaders
+    p = argparse.ArgumentParser('simulation.py train', description=train.__doc__)
+    p.add_argument('out_folder', metavar='OUT')
+    p.add_argument('--minutes', type=float, help='train so long; nothing means as many epochs as the settings say')
+    add_config_options(p)
+    a = vars(p.parse_args(argv))
+    out, minutes = a.pop('out_folder'), a.pop('minutes')
+    config = Config.simulated(**({'epochs': 1000} if minutes else {}) | a)
+    learn = pretrain_learner(ecg_dataloaders(sample_data(), config=config), cbs=[within(minutes)] if minutes else None)
+    learn.fit_warmup_cosine(config.epochs)
+    learn.save_pretrained(out)
+    print(f'{out}: {learn.train_iter} steps of {config.batch_size} fresh pairs')
+
+if __name__ == '__main__': train(sys.argv[2:]) if sys.argv[1:2] == ['train'] else evaluate(sys.argv[1:])

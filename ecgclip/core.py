@@ -80,6 +80,8 @@ class Config:
     data_policy: Literal['measured', 'published'] = _opt('measured', 'what decides data_mode=auto: this machine as measured, or the published rule by GPU')
     images_path: Optional[str] = _opt(None, 'folder of stored images; nothing means the folder images of a prepared set, if it is there')
     limit: Optional[int] = _opt(None, 'use only the first so many training records')
+    simulate: Optional[int] = _opt(None, 'train on so many fresh simulated pairs an epoch')
+    simulate_mix: Optional[float] = _opt(None, 'their share beside records of data; nothing means all where no data is named, else half')
     ecg_encoder: str = _opt('timesformer', 'one of list_encoders()')
     ecg_args: dict = _args('settings of the ECG encoder, as JSON, for example {"depth": 4}')
     image_preset: Literal['published', 'millivolt'] = _opt('published', 'each segment scaled by itself, or voltage kept')
@@ -142,7 +144,7 @@ def _type_name(t):
     if origin in (Union, types.UnionType): return ' or '.join(_type_name(a) for a in args)
     return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
 
-_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay')
+_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay', 'simulate', 'simulate_mix')
 _NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers')
 
 def check_config(cfg):
@@ -153,6 +155,7 @@ def check_config(cfg):
         if k in _POSITIVE and v not in ('auto', None) and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
     if cfg.text_layer_decay > 1: raise ConfigError('text_layer_decay', f'{cfg.text_layer_decay} is above 1', 'Give a share, such as 0.9; 1 is off.')
+    if (cfg.simulate_mix or 0) > 1: raise ConfigError('simulate_mix', f'{cfg.simulate_mix} is above 1', 'Give a share, such as 0.5.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
 
 # %% ../nbs/00_core.ipynb #749e37cb
@@ -208,6 +211,12 @@ def groups_by(self:Config):
     "By what reports are equal in loss and metrics: 'text' or 'findings'."
     return 'findings' if self.report_input == 'findings_en' else self.equal_reports
 
+@patch(as_prop=True)
+def simulated_share(self:Config):
+    "The share of simulated pairs among those of training."
+    if not self.simulate: return 0.
+    return float(self.simulate_mix or (.5 if self.data else 1.))
+
 # %% ../nbs/00_core.ipynb #337a4a4b
 @patch(cls_method=True)
 def published(cls:Config, **kwargs):
@@ -226,6 +235,12 @@ def recommended(cls:Config, **kwargs):
     "For a serious run on one GPU: voltage kept, a text encoder that knows Chinese, a batch large enough to contrast."
     return cls(image_preset='millivolt', text_encoder='hfl/chinese-roberta-wwm-ext', augment=True, batch_size=64,
                lr_rate=5e-4, epochs=50, cycles=1).replace(**kwargs)
+
+@patch(cls_method=True)
+def simulated(cls:Config, **kwargs):
+    "For training on simulated pairs, on two CPU cores: a residual network over the signal, a small text encoder, fresh pairs in large batches."
+    return cls(simulate=20_000, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=2e-3, weight_decay=1e-2,
+               equal_reports='findings', patience=0, max_tokens=64).replace(**kwargs)
 
 # %% ../nbs/00_core.ipynb #daaa8e0a
 def replace_folder(
