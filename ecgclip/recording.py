@@ -10,7 +10,7 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'ACCIDENTS', 'SLOW', 'HALVES', '
            'muscle_power', 'random_spectrum', 'wander_power', 'breath_power', 'slow_spectrum', 'add_line', 'add_lines',
            'drift', 'electrode_noise', 'envelope', 'artefacts', 'resample_spline', 'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #e8fd5ca4
+# %% ../nbs/02e_recording.ipynb #0608d874
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -22,7 +22,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #51b21532
+# %% ../nbs/02e_recording.ipynb #77d8fc46
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -40,7 +40,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #bde4df3d
+# %% ../nbs/02e_recording.ipynb #8d701986
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -70,7 +70,7 @@ DEVICES = (
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.7, .5), arms=2.4, white=.2),
     Device('monitor', .06, 500, 1., (.55, .67), (70., 100., 100., 250.), (6, 3), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.2, wander=(30., .7)))
 
-# %% ../nbs/02e_recording.ipynb #fb048d76
+# %% ../nbs/02e_recording.ipynb #2dd4c6c8
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -109,7 +109,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #cc16f3d2
+# %% ../nbs/02e_recording.ipynb #382b3eec
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -140,7 +140,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #3a96b208
+# %% ../nbs/02e_recording.ipynb #4b72baac
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -172,7 +172,7 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
     whole, half = np.arange(1, length//2 + 1)*fs/length, (np.arange(HALVES) + .5)*fs/length
     return np.append(0, response(whole, s)).astype(np.complex64), response(half, s)
 
-# %% ../nbs/02e_recording.ipynb #7c342e67
+# %% ../nbs/02e_recording.ipynb #c3e29aeb
 TAIL = 120  # samples
 
 def _length(n):
@@ -188,7 +188,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #5f8c8b34
+# %% ../nbs/02e_recording.ipynb #a1266221
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -201,7 +201,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #4a67a0b3
+# %% ../nbs/02e_recording.ipynb #89ec4246
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -227,7 +227,7 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #87d4f5f0
+# %% ../nbs/02e_recording.ipynb #7466c76d
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
@@ -263,7 +263,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #083c145e
+# %% ../nbs/02e_recording.ipynb #5182fcd2
 def add_line(
     z,      # `(9, bins)` spectrum, changed in place
     rng,
@@ -289,7 +289,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #e43ed7e9
+# %% ../nbs/02e_recording.ipynb #b0aa79a4
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -323,7 +323,7 @@ def electrode_noise(
     add_lines(z, rng, session, h, fs/length)
     return fft.irfft(z, length, norm='forward'), drift(slow[:, SLOW:]*halves, length, n)
 
-# %% ../nbs/02e_recording.ipynb #47fa0fe0
+# %% ../nbs/02e_recording.ipynb #f549c189
 def envelope(
     rng,
     points, # of time
@@ -351,7 +351,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #3431203e
+# %% ../nbs/02e_recording.ipynb #3524fb83
 @njit(cache=True)
 def _digitise(x, e, env, slow, gain, step, clip):
     "Sum of clean leads, electrodes' noise and wander, in whole steps of the converter; all in µV."
@@ -390,7 +390,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #5003be33
+# %% ../nbs/02e_recording.ipynb #76065455
 @njit(cache=True)
 def _lines(y, tolerance, step):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -406,7 +406,7 @@ def _lines(y, tolerance, step):
             for k in range(i+1, j): v[k] = np.rint((v[i] + slope*(k - i))/step)*step
             i = j
 
-# %% ../nbs/02e_recording.ipynb #1772b903
+# %% ../nbs/02e_recording.ipynb #091435cf
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -417,7 +417,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #4fe02525
+# %% ../nbs/02e_recording.ipynb #5b94c64f
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
