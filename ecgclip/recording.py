@@ -10,7 +10,7 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'ACCIDENTS', 'SLOW', 'HALVES', '
            'muscle_power', 'random_spectrum', 'wander_power', 'breath_power', 'slow_spectrum', 'add_line', 'add_lines',
            'drift', 'electrode_noise', 'envelope', 'artefacts', 'resample_spline', 'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #0608d874
+# %% ../nbs/02e_recording.ipynb #72852716
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -22,7 +22,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #77d8fc46
+# %% ../nbs/02e_recording.ipynb #e952da50
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -40,7 +40,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #8d701986
+# %% ../nbs/02e_recording.ipynb #0fa1dd23
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -64,13 +64,13 @@ class Device:
     tolerance: tuple = (0., 0.) # µV, from and to: the signal is stored as lines that stay so near; 0 is off
 
 DEVICES = (
-    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(4.5, .5), arms=1.8, wander=(52., .8), tolerance=(15., 30.)),
+    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(3.3, .5), arms=1.8, wander=(52., .8), tolerance=(8., 18.)),
     Device('coarse', .2, 500, 4.88, (.5, .67), (100., 150., 150.), notch=.85, muscle=(4.6, .4), arms=2.2, white=1.5, wander=(95., 1.), hum=(.6, 1.2), decay=55.),
     Device('american', .13, 500, 4.88, (.05, .16), (150.,), mains=60., muscle=(3.6, .5), arms=1.2, white=2., wander=(28., 1.), decay=28.),
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.7, .5), arms=2.4, white=.2),
     Device('monitor', .06, 500, 1., (.55, .67), (70., 100., 100., 250.), (6, 3), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.2, wander=(30., .7)))
 
-# %% ../nbs/02e_recording.ipynb #2dd4c6c8
+# %% ../nbs/02e_recording.ipynb #f1da81a9
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -109,7 +109,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #382b3eec
+# %% ../nbs/02e_recording.ipynb #80875dbc
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -132,7 +132,7 @@ def draw_session(
     d = _device(u[0], s.devices)
     happens = frozenset(a for a, v in zip(ACCIDENTS, u[12:]) if v < getattr(s, a))
     levels = lambda z, pair, each: s.noise*pair[0]*np.exp(pair[1]*z[0] + each*z[1:])
-    limbs = np.array([d.arms, d.arms, d.arms**.5] + [1.]*6)**(.3 + 1.4*u[1])  # legs lie still more easily than arms
+    limbs = np.array([d.arms, d.arms, d.arms**.2] + [1.]*6)**(.3 + 1.4*u[1])  # legs lie still more easily than arms
     return Session(device=d, highpass=_choice(u[2], d.highpass), lowpass=_choice(u[3], d.lowpass), zero_phase=bool(u[4] < d.zero_phase),
         notch=bool(u[5] < d.notch), gain=1 + s.gain*z[3, 9], clip=2 + 3*u[6] if 'clip' in happens else 32.,
         decay=d.decay*np.exp(s.decay*z[3, 8]), tolerance=d.tolerance[0] + u[7]*(d.tolerance[1] - d.tolerance[0]),
@@ -140,7 +140,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #4b72baac
+# %% ../nbs/02e_recording.ipynb #e86ef56e
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -162,7 +162,7 @@ def response(
     if session.zero_phase: return np.abs(h)*np.abs(l)
     return h*l
 
-SLOW = 40   # lowest frequencies of an FFT, at which the baseline wanders
+SLOW = 60   # lowest frequencies of an FFT, at which the baseline wanders
 HALVES = 12 # and those halfway between, see `drift`
 
 @lru_cache(512)
@@ -172,7 +172,7 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
     whole, half = np.arange(1, length//2 + 1)*fs/length, (np.arange(HALVES) + .5)*fs/length
     return np.append(0, response(whole, s)).astype(np.complex64), response(half, s)
 
-# %% ../nbs/02e_recording.ipynb #c3e29aeb
+# %% ../nbs/02e_recording.ipynb #4020448b
 TAIL = 120  # samples
 
 def _length(n):
@@ -188,7 +188,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #a1266221
+# %% ../nbs/02e_recording.ipynb #012da124
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -201,7 +201,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #89ec4246
+# %% ../nbs/02e_recording.ipynb #ab7f5486
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -227,12 +227,12 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #7466c76d
+# %% ../nbs/02e_recording.ipynb #0aeb0c1a
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
-    "Below 0.13 Hz all alike, above falling with the third power (measured)."
-    return 1/(1 + (f/.13)**3)
+    "Below 0.13 Hz all alike, above falling with the third power (measured), and nothing left at 6 Hz."
+    return np.exp(-(f/3)**2)/(1 + (f/.13)**3)
 
 def breath_power(f, breaths):
     "A peak at the rate of breathing, and a smaller one at twice the rate."
@@ -263,7 +263,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #5182fcd2
+# %% ../nbs/02e_recording.ipynb #f67cecd0
 def add_line(
     z,      # `(9, bins)` spectrum, changed in place
     rng,
@@ -284,12 +284,12 @@ ARMS = np.array([1, 1] + [0]*7)
 def add_lines(z, rng, session, h, df):
     "Add the mains with two harmonics, and tremor of the arms."
     d, levels = session.device, session.hum*(2*rng.integers(0, 2, 9) - 1)
-    for k, part in ((1, .1 if session.notch else 30.), (2, .15), (3, 1.)): add_line(z, rng, k*d.mains, .1, part*levels, h, df)
+    for k, part in ((1, .1 if session.notch else 15.), (2, .15), (3, 1.)): add_line(z, rng, k*d.mains, .1, part*levels, h, df)
     if session.tremor:
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #b0aa79a4
+# %% ../nbs/02e_recording.ipynb #92fc0b47
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -323,7 +323,7 @@ def electrode_noise(
     add_lines(z, rng, session, h, fs/length)
     return fft.irfft(z, length, norm='forward'), drift(slow[:, SLOW:]*halves, length, n)
 
-# %% ../nbs/02e_recording.ipynb #f549c189
+# %% ../nbs/02e_recording.ipynb #3c706bd2
 def envelope(
     rng,
     points, # of time
@@ -351,7 +351,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #3524fb83
+# %% ../nbs/02e_recording.ipynb #f1badfc9
 @njit(cache=True)
 def _digitise(x, e, env, slow, gain, step, clip):
     "Sum of clean leads, electrodes' noise and wander, in whole steps of the converter; all in µV."
@@ -390,7 +390,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #76065455
+# %% ../nbs/02e_recording.ipynb #d109ba71
 @njit(cache=True)
 def _lines(y, tolerance, step):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -406,7 +406,7 @@ def _lines(y, tolerance, step):
             for k in range(i+1, j): v[k] = np.rint((v[i] + slope*(k - i))/step)*step
             i = j
 
-# %% ../nbs/02e_recording.ipynb #091435cf
+# %% ../nbs/02e_recording.ipynb #06702d04
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -417,7 +417,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #5b94c64f
+# %% ../nbs/02e_recording.ipynb #172e939b
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
