@@ -8,10 +8,10 @@ Docs: https://ecgclip.github.io/ecgclip/recording.html.md"""
 __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'QUIET_LIMBS', 'ACCIDENTS', 'SLOW', 'HALVES', 'TAIL', 'ARMS', 'measured_leads',
            'twelve_leads', 'Device', 'Recording', 'Session', 'draw_session', 'butterworth', 'response', 'with_tail',
            'filtered', 'muscle_power', 'random_spectrum', 'wander_power', 'breath_power', 'slow_spectrum', 'add_line',
-           'add_lines', 'drift', 'electrode_noise', 'envelope', 'artefacts', 'resample_spline', 'RecordingError',
-           'record']
+           'add_lines', 'drift', 'steady_noise', 'muscle_noise', 'envelope', 'artefacts', 'resample_spline',
+           'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #a200a380
+# %% ../nbs/02e_recording.ipynb #026dc6d1
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +23,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #702fb05e
+# %% ../nbs/02e_recording.ipynb #ba6d3043
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -41,7 +41,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #9f86a3fd
+# %% ../nbs/02e_recording.ipynb #656fc83e
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -66,13 +66,13 @@ class Device:
     tolerance: tuple = (0., 0.) # µV, from and to: the signal is stored as lines that stay so near; 0 is off
 
 DEVICES = (
-    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(3.6, .5), arms=1.8, wander=(65., .8), flakes=.7, tolerance=(15., 25.)),
+    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(2.1, .5), arms=1.8, wander=(46., .8), flakes=.8, tolerance=(18., 30.)),
     Device('coarse', .2, 500, 4.88, (.5, .67), (100., 150., 150.), notch=.85, muscle=(4.6, .4), arms=2.2, white=1.5, wander=(95., 1.), hum=(.6, 1.2), decay=55.),
     Device('american', .13, 500, 4.88, (.05, .16), (150.,), mains=60., muscle=(3.6, .5), arms=1.2, white=2., wander=(28., 1.), decay=28.),
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.7, .5), arms=2.4, white=.2),
     Device('monitor', .06, 500, 1., (.55, .67), (70., 100., 100., 250.), (6, 3), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.2, wander=(30., .7)))
 
-# %% ../nbs/02e_recording.ipynb #1e75babd
+# %% ../nbs/02e_recording.ipynb #74107a43
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -111,7 +111,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #b59dc9fe
+# %% ../nbs/02e_recording.ipynb #b72c6d25
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -143,7 +143,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #ff7470d4
+# %% ../nbs/02e_recording.ipynb #3dff28f6
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -175,7 +175,9 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
     whole, half = np.arange(1, length//2 + 1)*fs/length, (np.arange(HALVES) + .5)*fs/length
     return np.append(0, response(whole, s)).astype(np.complex64), response(half, s)
 
-# %% ../nbs/02e_recording.ipynb #9dddbadb
+def _filters(length, fs, s): return _responses(length, fs, s.highpass, s.lowpass, s.device.orders, s.zero_phase)
+
+# %% ../nbs/02e_recording.ipynb #0bd34721
 TAIL = 120  # samples
 
 def _length(n):
@@ -191,7 +193,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #e68b9024
+# %% ../nbs/02e_recording.ipynb #5add171f
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -199,12 +201,12 @@ def filtered(
     session
 ):          # `(leads, m)`
     "Filter and resample in the Fourier domain."
-    h, _ = _responses(m, rate, session.highpass, session.lowpass, session.device.orders, session.zero_phase)
+    h, _ = _filters(m, rate, session)
     z = fft.rfft(x, norm='forward')[:, :len(h)]
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #f741e4c9
+# %% ../nbs/02e_recording.ipynb #0f60bd55
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -230,7 +232,7 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #72fce326
+# %% ../nbs/02e_recording.ipynb #e18406c4
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
@@ -266,7 +268,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #c180df05
+# %% ../nbs/02e_recording.ipynb #9c4248c8
 def add_line(
     z,      # `(9, bins)` spectrum, changed in place
     rng,
@@ -292,7 +294,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #2dd844e2
+# %% ../nbs/02e_recording.ipynb #85f7563b
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -308,25 +310,35 @@ def drift(
     z = measured_leads(z).astype(np.complex64)
     return np.concatenate([z.real, z.imag], 1) @ _halves(length, n)
 
-@lru_cache(16)
-def _grid(length, fs): return np.arange(length//2 + 1)*fs/length
-
-def electrode_noise(
+def steady_noise(
     rng,
     length, # of the FFT
     fs,
-    n,      # samples of the drift
+    n,      # samples wanted
     session
-):          # `(9, length)` at the electrodes and `(8, n)` drift of the leads, both in µV
-    "All stationary noise, as it comes out of the filters."
-    h, halves = _responses(length, fs, session.highpass, session.lowpass, session.device.orders, session.zero_phase)
-    power = muscle_power(_grid(length, fs), session.decay, (session.device.white/session.muscle.mean())**2)
-    z, slow = random_spectrum(rng, session.muscle, np.sqrt(power)*h), slow_spectrum(rng, length, fs, session)
-    z[:, 1:SLOW+1] += slow[:, :SLOW]*h[1:SLOW+1]
+):          # `(8, n)` leads in µV
+    "Wander, breathing, mains and tremor, as they come out of the filters."
+    h, halves = _filters(length, fs, session)
+    z, slow = np.zeros((9, len(h)), np.complex64), slow_spectrum(rng, length, fs, session)
+    z[:, 1:SLOW+1] = slow[:, :SLOW]*h[1:SLOW+1]
     add_lines(z, rng, session, h, fs/length)
-    return fft.irfft(z, length, norm='forward'), drift(slow[:, SLOW:]*halves, length, n)
+    return fft.irfft(measured_leads(z), length, norm='forward')[:, :n] + drift(slow[:, SLOW:]*halves, length, n)
 
-# %% ../nbs/02e_recording.ipynb #fdf6d4c7
+@lru_cache(16)
+def _grid(length, fs): return np.arange(length//2 + 1)*fs/length
+
+def muscle_noise(
+    rng,
+    length, # samples
+    fs,
+    session
+):          # `(9, length)` electrodes in µV
+    "Noise of muscles and amplifier, as it comes out of the filters, always equally loud."
+    power = muscle_power(_grid(length, fs), session.decay, (session.device.white/session.muscle.mean())**2)
+    z = random_spectrum(rng, session.muscle, np.sqrt(power)*_filters(length, fs, session)[0])
+    return fft.irfft(z, length, norm='forward')
+
+# %% ../nbs/02e_recording.ipynb #35cc3d94
 def envelope(
     rng,
     points, # of time
@@ -355,7 +367,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #6bfdda59
+# %% ../nbs/02e_recording.ipynb #b0119e6b
 @njit(cache=True)
 def _digitise(x, e, env, slow, gain, step, clip):
     "Sum of clean leads, electrodes' noise and wander, in whole steps of the converter; all in µV."
@@ -394,7 +406,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #c11f4651
+# %% ../nbs/02e_recording.ipynb #9c23c8f6
 @njit(cache=True)
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -418,7 +430,7 @@ def _compressed(x, e, env, slow, session):
     y += x[:, :y.shape[1]]*np.float32(session.gain)
     return np.clip(np.rint(y/step)*step, -clip, clip)
 
-# %% ../nbs/02e_recording.ipynb #3962e23c
+# %% ../nbs/02e_recording.ipynb #a7bee483
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -429,7 +441,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #4c2dee30
+# %% ../nbs/02e_recording.ipynb #a7929e18
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
@@ -458,7 +470,7 @@ def record(
     m, needed = round(length*d.rate/fs), ceil(n*d.rate/fs) + 2
     x = np.asarray(signals, np.float32)[list(MEASURED)]*np.float32(1000)
     x = filtered(with_tail(x, length), m, d.rate, s)
-    e, slow = electrode_noise(rng, m, d.rate, needed, s)
+    e, slow = muscle_noise(rng, m, d.rate, s), steady_noise(rng, m, d.rate, needed, s)
     env = envelope(rng, 101, d.flakes, 'bursts' in s.accidents)
     if s.accidents & {'motion', 'steps'}: slow += measured_leads(artefacts(rng, needed, d.rate, s))
     y = _compressed(x, e, env, slow, s) if s.tolerance else _digitise(x, e, env, slow, s.gain, d.step, s.clip*1000)
