@@ -7,11 +7,11 @@ Docs: https://ecgclip.github.io/ecgclip/heart.html.md"""
 # %% auto #0
 __all__ = ['LV', 'SEPTUM', 'RV', 'SEGMENTS', 'KIND', 'PLACE', 'NORMAL', 'AREA', 'N_SEGMENTS', 'QRS_MS', 'QRS_LEAD', 'STT_STEP',
            'STT_N', 'CHEST', 'P_N', 'P_STEP', 'ATRIAL', 'segments', 'activation_times', 'upstrokes', 'recoveries',
-           'lead_field', 'rotation', 'Heart', 'heart_sites', 'beat', 'activation', 'heart_leads', 'make_heart',
-           'heart_parameters', 'draw_heart', 'Atria', 'p_wave', 'fibrillation', 'flutter', 'rr_intervals', 'qt_of',
-           'lay_down', 'twelve']
+           'lead_field', 'rotation', 'Heart', 'heart_sites', 'beat', 'lead_weights', 'activation', 'heart_leads',
+           'make_heart', 'heart_parameters', 'draw_heart', 'Atria', 'p_wave', 'fibrillation', 'flutter', 'rr_intervals',
+           'qt_of', 'lay_down', 'twelve']
 
-# %% ../nbs/02d_heart.ipynb #6651e9e7
+# %% ../nbs/02d_heart.ipynb #dda56920
 import csv
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -20,7 +20,7 @@ from importlib.resources import files
 import numpy as np
 from numba import njit
 
-# %% ../nbs/02d_heart.ipynb #a7bea69a
+# %% ../nbs/02d_heart.ipynb #bc3c199e
 _LEVELS = dict(basal=(-2.2, 3., 0.), mid=(.6, 2.8, .15), apical=(3., 1.9, .55))        # along the axis (cm), radius (cm), tilt of the normal to the apex
 _SECTORS = ('septal', 'anteroseptal', 'anterior', 'anterolateral', 'lateral', 'posterior', 'inferior', 'inferoseptal')
 _AXES = np.array([[.70, .42, .58], [-.65, .05, .755], [.29, -.90, .31]])               # to the apex, to the right ventricle, upwards and to the front
@@ -57,7 +57,7 @@ def segments(
     def fits(name, w): return name == w or set(w.split()) <= set(name.split()) and name.startswith('RV') == w.startswith('RV')
     return np.array([any(fits(n, w) for w in words) for n in SEGMENTS])
 
-# %% ../nbs/02d_heart.ipynb #3da9e57d
+# %% ../nbs/02d_heart.ipynb #54bf445d
 @njit(cache=True)
 def activation_times(place, kind, wall, normal, sites, delay, septal, slow, across):
     """Times in ms at which the inner and the outer side of each segment fire, `(2,S)`.
@@ -71,8 +71,7 @@ def activation_times(place, kind, wall, normal, sites, delay, septal, slow, acro
             d = np.sqrt(np.sum((place[s] - sites[k, :3])**2))
             reach, at = sites[k, 5], sites[k, 3] + d/sites[k, 4]
             if reach == 2:
-                depth = wall[s]/2/sites[k, 4]
-                t[0, s], t[1, s] = min(t[0, s], at + depth), min(t[1, s], at + depth)
+                t[0, s], t[1, s] = min(t[0, s], at), min(t[1, s], at + .7*wall[s]/sites[k, 4])
             elif reach == 0 and kind[s] != RV: t[0, s] = min(t[0, s], at)
             elif reach == 1 and kind[s] == RV: t[0, s] = min(t[0, s], at)
             elif reach == 1 and kind[s] == SEPTUM: t[1, s] = min(t[1, s], at)
@@ -90,7 +89,7 @@ def activation_times(place, kind, wall, normal, sites, delay, septal, slow, acro
         t[0, s] += delay[s]; t[1, s] += delay[s]
     return t
 
-# %% ../nbs/02d_heart.ipynb #b05af81e
+# %% ../nbs/02d_heart.ipynb #675ac7da
 QRS_MS, QRS_LEAD, STT_STEP, STT_N = 300, 50, 2., 480   # a QRS template: 300 points of 1 ms, onset at 50; an ST-T one: 480 points of 2 ms from the same start
 
 @njit(cache=True)
@@ -130,7 +129,7 @@ def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
             ea, eb, fall, bow, x = min(ea*sa, 1e12), min(eb*sb, 1e12), fall*fs, bow*bs, x + STT_STEP
     return v
 
-# %% ../nbs/02d_heart.ipynb #6a2637a1
+# %% ../nbs/02d_heart.ipynb #cb7fe742
 _DOWER = np.array([[.632, -.235, -.059], [.235, 1.066, .132], [-.515, .157, .917], [.044, .164, 1.387], [.882, .098, 1.277], [1.213, .127, .601], [1.125, .127, .086], [.831, .076, -.230]])
 CHEST = np.array([[-5., -1.5, 9.], [0., -1.5, 9.5], [4., 0., 9.5], [8., 2., 8.], [11., 2., 4.], [12., 2., -1.5]])
 def lead_field(
@@ -155,7 +154,7 @@ def rotation(angles)->np.ndarray:
     (a, b, c), (sa, sb, sc) = np.cos(angles), np.sin(angles)
     return np.array([[b*c, -b*sc, sb], [sa*sb*c + a*sc, a*c - sa*sb*sc, -sa*b], [sa*sc - a*sb*c, sa*c + a*sb*sc, a*b]])
 
-# %% ../nbs/02d_heart.ipynb #73dc94f7
+# %% ../nbs/02d_heart.ipynb #9e5f756a
 _SITES = dict(  # where the conduction system ends: segment, time in ms, speed in cm/ms, reach
     septal=('mid septal', 0., .16, 0), anterior=('mid anterior', 6., .2, 0), posterior=('mid inferior', 6., .2, 0), right=('RV apical low', 12., .13, 1))
 
@@ -203,15 +202,19 @@ def beat(
     times=None         # (2,S) ms, if they are known
 )->tuple:              # (L,300) QRS and (L,480) ST-T in mV, times of activation (2,S) in ms from the first
     "One beat as L leads see it."
-    t = activation(heart) if times is None else times
-    weight = (leads*heart.normal).sum(2)*heart.area*heart.scale                         # (L,S)
-    weights = np.concatenate([weight*(1 - heart.beta), -weight*(1 + heart.beta)], 1)    # inside, outside
-    weights[:, _BASAL] -= weights.sum(1, keepdims=True)/len(_BASAL)                     # a closed surface at rest makes no current
+    t, weights = activation(heart) if times is None else times, lead_weights(heart, leads)
     two = lambda a, b: np.concatenate([a, b])
     zeros, apd = np.zeros(N_SEGMENTS), two(heart.apd, heart.apd - heart.gradient) - heart.coupling*t.ravel()
     up = weights@upstrokes(t.ravel(), two(heart.width, heart.width))
     rest = weights@recoveries(t.ravel(), apd, two(heart.inner, heart.outer), two(zeros, heart.dip), two(heart.dip_ms, heart.dip_ms), two(heart.tilt, heart.tilt), heart.early, heart.late)
     return up, rest, t
+
+def lead_weights(heart:Heart, leads)->np.ndarray:
+    "(L,2S) what an action potential on the inner and the outer side of each segment adds to each lead, in mV."
+    weight = (leads*heart.normal).sum(2)*heart.area*heart.scale                         # (L,S)
+    weights = np.concatenate([weight*(1 - heart.beta), -weight*(1 + heart.beta)], 1)    # inside, outside
+    weights[:, _BASAL] -= weights.sum(1, keepdims=True)/len(_BASAL)                     # a closed surface at rest makes no current
+    return weights
 
 _BASAL = N_SEGMENTS + np.flatnonzero([n.startswith('basal') for n in SEGMENTS])
 
@@ -226,7 +229,7 @@ def heart_leads(heart:Heart)->np.ndarray:
     r = rotation(np.array([heart.turn*.6, 0, heart.turn]))
     return np.concatenate([still, still@r - still])
 
-# %% ../nbs/02d_heart.ipynb #aaac6e06
+# %% ../nbs/02d_heart.ipynb #80800638
 _GROUPS = [*_SECTORS, 'basal', 'apical', 'apex', 'RV', 'RV basal', 'RV outflow', 'RV anterior']
 _GROUP = np.array([[bool(segments(g)[i]) for g in _GROUPS] for i in range(N_SEGMENTS)], float)
 _GROUP[:, 11] = [n.startswith('RV ') and n != 'RV outflow' for n in SEGMENTS]
@@ -269,7 +272,7 @@ def draw_heart(rng, age=50., female=False, spread=1.)->Heart:
     "A healthy person's heart; see `heart_parameters`."
     return make_heart(heart_parameters(rng, age, female, spread))
 
-# %% ../nbs/02d_heart.ipynb #43b6c02e
+# %% ../nbs/02d_heart.ipynb #6ce7382e
 P_N, P_STEP = 200, 2.                                                             # a template: 200 points of 2 ms from its onset
 ATRIAL = _DOWER*np.array([1., 1., .9])                                            # lead vectors at the atria
 
@@ -298,7 +301,7 @@ def p_wave(
     v = np.outer(atria.right, a) + np.outer(atria.left, b) + np.outer(np.add(atria.right, atria.left), back)
     return ATRIAL@v*atria.mv
 
-# %% ../nbs/02d_heart.ipynb #bdacfc66
+# %% ../nbs/02d_heart.ipynb #be2ea75d
 def fibrillation(
     rng, n, fs,
     mv=.06,   # coarse 0.1 and more, fine 0.03
@@ -331,7 +334,7 @@ def flutter(
     late = np.roll(w, int(.06*period/P_STEP))
     return ATRIAL@(np.outer(v, w) + np.outer((.1, 0., .35), -late))*mv*(-1 if clockwise else 1)
 
-# %% ../nbs/02d_heart.ipynb #9b88b43a
+# %% ../nbs/02d_heart.ipynb #67345fa5
 def rr_intervals(
     rng, n,      # how many
     mean,        # s
@@ -354,7 +357,7 @@ def qt_of(
     "QT interval at an RR interval, after Fridericia (1920)."
     return qtc*np.cbrt(rr)
 
-# %% ../nbs/02d_heart.ipynb #acc60a19
+# %% ../nbs/02d_heart.ipynb #c797e28b
 @njit(cache=True)
 def lay_down(out, times, which, bank, lead_ms, step_ms, gain, turn, bend, stretch, fs):
     """Add templates to `out` `(8,N)`: number `which[k]` of `bank` `(M,16,n)`, whose point `lead_ms/step_ms` comes at `times[k]` ms, with a gain, a share of the breath's part

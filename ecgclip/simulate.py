@@ -10,19 +10,19 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate']
 
-# %% ../nbs/03_simulate.ipynb #f6efbf7b
+# %% ../nbs/03_simulate.ipynb #38f4332e
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .core import FS, LEADS, N_SAMPLES, ConfigError
-from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD, RV, SEGMENTS, SEPTUM, STT_STEP, activation, beat, draw_heart, fibrillation, flutter, heart_leads, lay_down,
+from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD, RV, SEGMENTS, SEPTUM, STT_STEP, activation, beat, draw_heart, fibrillation, flutter, heart_leads, lay_down, lead_weights,
                            p_wave, qt_of, rotation, rr_intervals, segments, twelve)
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #485e75d5
+# %% ../nbs/03_simulate.ipynb #90165a87
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -63,7 +63,7 @@ def draw_case(rng)->Case:
     return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(155 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #c5e918a7
+# %% ../nbs/03_simulate.ipynb #60995c86
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -83,7 +83,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #72b2ceb2
+# %% ../nbs/03_simulate.ipynb #9e7397e7
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -117,7 +117,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #4c4ed261
+# %% ../nbs/03_simulate.ipynb #02224e83
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -140,23 +140,23 @@ def _later(c, names, ms, speed=1.):
             c.heart.sites[n] = at, t + ms, v*speed, r
 
 @effect('CRBBB', 'vent', 3)
-def _(c, s): _without(c, 'right'); c.heart.slow *= 1.15 - .35*s
+def _(c, s): _without(c, 'right'); c.heart.slow = .070 - .022*s; c.heart.coupling = .5
 @effect('IRBBB', 'vent', 2.5)
 def _(c, s): _later(c, ['right'], 14 + 16*s, .75)
 @effect('CLBBB', 'vent', 2, bars='infarct LVH')
-def _(c, s): _without(c, *_LEFT); c.heart.slow *= 1.15 - .35*s
+def _(c, s): _without(c, *_LEFT); c.heart.slow = .088 - .03*s; c.heart.coupling = .6
 @effect('ILBBB', 'vent', .5, bars='infarct')
 def _(c, s): _later(c, _LEFT, 12 + 12*s)
 @effect('LAnFB', 'vent', 3)
 def _(c, s):
     _without(c, 'anterior')
-    c.heart.delay = c.heart.delay + segments('anterior', 'anterolateral')*(4 + 8*s)
-    _turn(c, -(.15 + .35*s))
+    c.heart.delay = c.heart.delay + segments('anterior', 'anterolateral')*5*s
+    _axis_to(c, c.rng.uniform(-75, -42)); _cap(c, 1.6, 3.)
 @effect('LPFB', 'vent', .8, bars='RVH')
 def _(c, s):
     _without(c, 'posterior')
-    c.heart.delay = c.heart.delay + segments('inferior', 'posterior', 'inferoseptal')*(6 + 10*s)
-    _turn(c, .45 + .5*s)
+    c.heart.delay = c.heart.delay + segments('inferior', 'posterior', 'inferoseptal')*6*s
+    _axis_to(c, c.rng.uniform(95, 135)); _cap(c, 1.6, 3.)
 @effect('BIFB', 'vent', 1, 'CRBBB LAnFB')
 def _(c, s): EFFECTS['CRBBB'].apply(c, s); EFFECTS['LAnFB'].apply(c, c.rng.random())
 @effect('NSIVCB', 'vent', 2)
@@ -170,16 +170,50 @@ def _(c, s):
 def _(c, s):
     side = c.rng.random() < .55
     at = c.rng.choice(['basal lateral', 'basal posterior', 'basal inferior'] if side else ['RV basal low', 'RV basal high', 'RV basal inferior'])
-    c.heart.sites['pathway'] = str(at), -(18 + 35*s), c.rng.uniform(.045, .065), 2
+    c.heart.sites['pathway'] = str(at), -(28 + 34*s), c.rng.uniform(.045, .065), 2
     c.pr = c.rng.uniform(88, 114)
     c.options['wpw'] = 'WPWA' if side else 'WPWB'
+
+def _now(c):
+    "Features of the case's beat as it is now."
+    up, rest, _ = beat(c.heart, heart_leads(c.heart)[:8])
+    on, j = qrs_limits(up)
+    return features(Shape(up, rest, on, j, j + 250))
+
+def _axis_to(c, degrees):
+    "Turn the heart in the frontal plane until its axis is about there."
+    for _ in range(2):
+        a = (degrees - _now(c)['axis'] + 180) % 360 - 180
+        _turn(c, np.radians(np.clip(a, -75, 75)))
+
+def _cap(c, limb, chest):
+    "Make the heart smaller if a limb or chest lead is larger than so many mV."
+    f = _now(c)
+    size = np.maximum(f['R'], f['S'])
+    c.heart.scale *= min(1., limb/size[:6].max(), chest/size[6:].max())
+
+def _lead_change(c, inner, outer):
+    "(8,) mV that plateaus of these heights, inside and outside, add to the leads."
+    return lead_weights(c.heart, heart_leads(c.heart)[:8])@np.concatenate([inner, outer])
+
+def _st_by(c, mv, inner=0., outer=0.):
+    "Lower the plateaus in proportion to the given shares until the lead that shows it most has an ST change of `mV`."
+    inner, outer = inner + np.zeros(N_SEGMENTS), outer + np.zeros(N_SEGMENTS)
+    k = min(mv/max(np.abs(_lead_change(c, -inner, -outer)).max(), 1e-3), .6/max(inner.max(), outer.max(), 1e-3))
+    c.heart.inner, c.heart.outer = c.heart.inner - k*inner, c.heart.outer - k*outer
+
+def _t_by(c, mv, share):
+    "Shorten the gradient across the wall in proportion to `share` until the lead that shows it most has lost `mV` of its T wave."
+    steep = .25/(c.heart.late + 6)
+    k = min(mv/max(np.abs(_lead_change(c, 0*share, steep*share)).max(), 1e-4), 160/max(np.abs(share).max(), 1e-3))
+    c.heart.gradient = c.heart.gradient - k*share
 
 def _turn(c, angle, y=0., x=0.):
     "Turn the heart in the frontal plane (to the right if positive), around the long way, and around x."
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #a21576d7
+# %% ../nbs/03_simulate.ipynb #6f55d07c
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -204,9 +238,9 @@ def _(c, s): EFFECTS['RAH'].apply(c, s); EFFECTS['LAE'].apply(c, s)
 def _(c, s): c.atria.ms, c.atria.overlap = 125 + 40*s, .5
 
 @effect('LAD', 'axis', 1.5, ())
-def _(c, s): _turn(c, -(.6 + .6*s))
+def _(c, s): _axis_to(c, -32 - 40*s)
 @effect('RAD', 'axis', 1.2, (), 'LAnFB BIFB')
-def _(c, s): _turn(c, .7 + .7*s)
+def _(c, s): _axis_to(c, 92 + 50*s)
 @effect('CR', 'axis', 1.2, ())
 def _(c, s): _turn(c, .1, .35 + .45*s)
 @effect('CCR', 'axis', 1., ())
@@ -214,31 +248,43 @@ def _(c, s): _turn(c, 0., -(.3 + .4*s))
 @effect('PRWP', 'axis', 1.2, (), 'CLBBB')
 def _(c, s): c.heart.area = c.heart.area*np.where(segments('anteroseptal', 'anterior'), 1 - .35*s, 1); _turn(c, .0, .2 + .45*s)
 
-@effect('LVHV', 'voltage', 2, ())
-def _(c, s): c.heart.area = c.heart.area*np.where(KIND == RV, 1., 1.25 + .5*s)
+@effect('LVHV', 'voltage', 2, (), 'vent')
+def _(c, s): _grow(c, s, False)
+def _grow(c, s, strain):
+    "Enlarge the left ventricle until its voltage is above the limits."
+    h, f = c.heart, _now(c)
+    ratio = max(f['sokolow']/(3.5 if c.age >= 35 else 4.5), f['cornell']/(2. if c.female else 2.8), .35)
+    h.area = h.area*np.where(KIND == RV, 1., np.clip((1.04 + .5*s)/ratio, 1., 2.5))
+    h.wall = h.wall*np.where(KIND == RV, 1., 1.04 + .25*s)
 @effect('LVH', 'voltage', 3, 'LVH')
 def _(c, s):
-    h = c.heart
-    h.area = h.area*np.where(KIND == RV, 1., 1.3 + .6*s)
-    h.wall = h.wall*np.where(KIND == RV, 1., 1.1 + .3*s)
+    _grow(c, s, True)
     if c.rng.random() < .5: _strain(c, c.rng.random()); c.options['strain'] = True
 def _strain(c, s):
-    h, left = c.heart, segments('lateral', 'anterolateral', 'posterior', 'apex', 'anterior')*1.
-    h.inner = h.inner - left*(.02 + .09*s)
-    h.gradient = h.gradient - left*(28 + 50*s)
+    left = segments('lateral', 'anterolateral', 'posterior', 'apex')*1. + segments('anterior')*.5
+    _st_by(c, .05 + .18*s, inner=left)
+    _t_by(c, .25 + .45*s, left)
 @effect('RVH', 'voltage', 1.5, bars='CLBBB WPW CCR LAD LAnFB BIFB')
 def _(c, s):
     h, right = c.heart, KIND == RV
-    h.area = h.area*np.where(right, 2. + 2.2*s, .9)
-    h.wall = h.wall*np.where(right, 1.6 + 1.4*s, 1.)
-    _turn(c, .5 + .5*s, .15)
-    h.gradient = h.gradient - right*(10 + 40*s)
+    h.wall = h.wall*np.where(right, 1.6 + 1.2*s, 1.)
+    _axis_to(c, 80 + 50*s)
+    goal, area = .6 + 1.1*s, h.area
+    r = []
+    for k in (1., 1.8): h.area = area*np.where(right, k, .9); r.append(_now(c)['R'][6])
+    h.area = area*np.where(right, np.clip(1 + .8*(goal - r[0])/max(r[1] - r[0], .05), 1., 2.6), .9)
+    _axis_to(c, 80 + 50*s); _cap(c, 1.3, 2.2)
+    _t_by(c, .15 + .35*s, right*1.)
+def _shrink(c, goal, limb, chest):
+    f = _now(c)
+    size = f['R'] + f['S']
+    return goal*min(.5/size[:6].max() if limb else 9., 1./size[6:].max() if chest else 9., 1/goal)
 @effect('LQRSV', 'voltage', 1.5, (), 'CLBBB')
-def _(c, s): c.heart.scale *= .55 - .22*s; c.atria.mv *= .75
+def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atria.mv *= .5 + .5*k
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
-def _(c, s): c.heart.gain = c.heart.gain*np.array([.5 - .2*s]*2 + [.9]*6)
+def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #5bead9d6
+# %% ../nbs/03_simulate.ipynb #acf9d7cf
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -258,83 +304,89 @@ def _infarct(name, weight):
         h.area = h.area*(1 - dead*z)
         h.delay = h.delay + z*rng.uniform(0, 22, N_SEGMENTS)*(rng.random() < .5)
         if age == 'acute':
-            h.outer = h.outer - z*(.10 + .38*s)
-            h.gradient = h.gradient + z*rng.uniform(-20, 35)
+            _st_by(c, .10 + .45*s**1.3, outer=z)
+            _t_by(c, .4*rng.uniform(-1, .7), z)
         else:
-            h.outer = h.outer - z*((.03 + .1*s)*rng.random() if age == 'recent' else .06*(rng.random() < .15))
-            h.gradient = h.gradient - z*(rng.uniform(35, 110) if age == 'recent' else rng.uniform(0, 65))
+            _st_by(c, (.03 + .1*s)*rng.random() if age == 'recent' else .12*(rng.random() < .15) + 1e-3, outer=z)
+            _t_by(c, rng.uniform(.25, .8) if age == 'recent' else rng.uniform(0, .4), z)
         c.age_of = age
     effect(name, 'infarct', weight, bars='CLBBB WPW ERe BRU PERI')(apply)
 for n, w in dict(ASMI=3, AnMI=2, ALMI=1.2, LMI=1, IMI=4, ILMI=1.2, IPMI=1, PMI=.8).items(): _infarct(n, w)
 
-def _zone(c, s, words, inner=0., gradient=0., outer=0., rim=()):
-    z = segments(*words)*1.
-    z = np.clip(z*c.rng.uniform(.7, 1.3, N_SEGMENTS), 0, 1.3)
-    c.heart.inner, c.heart.outer, c.heart.gradient = c.heart.inner - z*inner, c.heart.outer - z*outer, c.heart.gradient - z*gradient
+def _zone(c, words, st=0., t=0., outside=0.):
+    "ST depressed by `st`, T lowered by `t`, ST raised by `outside`, in mV, over some walls."
+    z = segments(*words)*np.clip(c.rng.normal(1, .3, N_SEGMENTS), .2, 1.6)
+    if st: _st_by(c, st, inner=z)
+    if outside: _st_by(c, outside, outer=z)
+    if t: _t_by(c, t, z)
 
 _ISCHAEMIC = dict(AnMIs='anterior anteroseptal apex', IIs='inferior posterior inferoseptal', LIs='lateral anterolateral', ISCAL='anterior anterolateral lateral apex', ISCAS='anteroseptal septal anterior', ISCIL='inferior posterior lateral')
 def _ischaemia(name, weight):
     def apply(c, s):
         kind = c.rng.random()
-        _zone(c, s, _ISCHAEMIC[name].split(), inner=(.03 + .13*s)*(kind < .7), gradient=(25 + 75*s)*(kind > .35))
+        _zone(c, _ISCHAEMIC[name].split(), st=(.06 + .2*s)*(kind < .7), t=(.2 + .5*s)*(kind > .35))
     effect(name, 'stt', weight, bars='CLBBB')(apply)
 for n, w in dict(AnMIs=1.5, IIs=1.2, LIs=1.2, ISCAL=1.2, ISCAS=.6, ISCIL=.6).items(): _ischaemia(n, w)
 
 _LEFT_WALL = 'lateral anterolateral anterior apex posterior inferior'.split()
 @effect('STD', 'stt', 2.5, ())
-def _(c, s): _zone(c, s, _LEFT_WALL, inner=.03 + .12*s, gradient=25*c.rng.random()); c.heart.tilt = c.heart.tilt + .05*c.rng.random()
+def _(c, s): _zone(c, _LEFT_WALL, st=.07 + .2*s, t=.25*c.rng.random()); c.heart.tilt = c.heart.tilt + .05*c.rng.random()
 @effect('NSSTTA', 'stt', 3, ('NSSTTA',))
-def _(c, s): _zone(c, s, list(c.rng.choice(_LEFT_WALL, 4, False)), inner=(.012 + .04*s), gradient=16 + 22*s)
+def _(c, s): _zone(c, list(c.rng.choice(_LEFT_WALL, 4, False)), st=.03 + .06*s, t=.15 + .22*s)
 @effect('NDT', 'stt', 2.5, ('NDT',))
-def _(c, s): _zone(c, s, _LEFT_WALL, gradient=18 + 22*s)
+def _(c, s): _zone(c, _LEFT_WALL, t=.2 + .25*s)
 @effect('TInv', 'stt', 2, ())
-def _(c, s): _zone(c, s, [*c.rng.choice(_LEFT_WALL, int(c.rng.integers(2, 6)), False), *(['anteroseptal', 'septal'] if c.rng.random() < .4 else [])], gradient=40 + 75*s)
+def _(c, s): _zone(c, [*c.rng.choice(_LEFT_WALL, int(c.rng.integers(2, 6)), False), *(['anteroseptal', 'septal'] if c.rng.random() < .4 else [])], t=.35 + .55*s)
 @effect('LOWT', 'stt', 2, ())
-def _(c, s): c.heart.gradient = 17 + (c.heart.gradient - 17)*(.45 - .3*s) + c.rng.normal(0, 3, N_SEGMENTS); c.heart.coupling *= 1.1
+def _(c, s): _zone(c, [*_LEFT_WALL, 'anteroseptal', 'septal', 'inferoseptal'], t=.15 + .25*s)
 @effect('HTV', 'stt', 1, ())
-def _(c, s): c.heart.gradient = c.heart.gradient + 22 + 32*s; c.heart.late *= .85
+def _(c, s): _t_by(c, -(.45 + .6*s), (KIND != RV)*1.); c.heart.late *= .9
 @effect('ERe', 'stt', 1.5, bars='electrolyte')
 def _(c, s):
-    _zone(c, s, ['lateral', 'anterolateral', 'inferior', 'apex', 'anterior', 'posterior'], outer=.035 + .06*s, gradient=-(6 + 14*s))
-    c.heart.dip = c.heart.dip + (.08 + .2*s)*(KIND != RV); c.heart.dip_ms = np.full(N_SEGMENTS, c.rng.uniform(9, 16))
+    _zone(c, ['lateral', 'anterolateral', 'inferior', 'apex', 'anterior', 'posterior'], outside=.08 + .16*s, t=-(.05 + .35*s*c.rng.random()))
+    c.heart.dip = c.heart.dip + (.03 + .07*s)*(KIND != RV); c.heart.dip_ms = np.full(N_SEGMENTS, c.rng.uniform(9, 16))
 @effect('PERI', 'stt', .8, bars='electrolyte')
-def _(c, s): c.heart.outer = c.heart.outer - (.05 + .1*s)*(KIND != SEPTUM); c.atria.recovery = .2 + .25*s; c.heart.gradient = c.heart.gradient - 15*c.rng.random()
+def _(c, s): _st_by(c, .1 + .2*s, outer=(KIND != SEPTUM)*1.); c.atria.recovery = .2 + .25*s; _t_by(c, .2*c.rng.random(), (KIND == LV)*1.)
 @effect('PE', 'stt', .8, bars='LVH CLBBB LAnFB BIFB WPW infarct axis')
 def _(c, s):
     h, right = c.heart, KIND == RV
-    _turn(c, .35 + .35*s, .35)
-    h.area, h.gradient = h.area*np.where(right, 1.3 + .6*s, 1), h.gradient - right*(25 + 40*s) - segments('anteroseptal', 'septal')*(20 + 40*s)
+    _turn(c, .3 + .3*s, .2)
+    h.area = h.area*np.where(right, 1.2 + .3*s, 1)
+    _t_by(c, .25 + .35*s, right*1. + segments('anteroseptal', 'septal'))
     _later(c, ['right'], 10 + 12*s, .8); c.hr = max(c.hr, c.rng.uniform(88, 125)) if c.rhythm == 'sinus' else c.hr
 @effect('WELL', 'stt', .4, bars='CLBBB infarct')
-def _(c, s): _zone(c, s, ['anteroseptal', 'anterior', 'apex', 'septal'], gradient=75 + 70*s)
+def _(c, s): _zone(c, ['anteroseptal', 'anterior', 'apex', 'septal'], t=.6 + .7*s)
 @effect('DWIN', 'stt', .3, bars='CLBBB infarct')
-def _(c, s): _zone(c, s, ['anteroseptal', 'anterior', 'apex'], inner=.10 + .1*s, gradient=-(25 + 25*s))
+def _(c, s): _zone(c, ['anteroseptal', 'anterior', 'apex'], st=.15 + .15*s, t=-(.3 + .4*s))
 @effect('BRU', 'stt', .8, bars='CRBBB IRBBB BIFB CLBBB infarct')
 def _(c, s):
     at = segments('RV outflow')*1. + segments('RV basal anterior', 'RV basal high')*.6 + segments('RV mid anterior')*.4
-    c.heart.area = c.heart.area*(1 + at*1.2); c.heart.dip = c.heart.dip + at*(.5 + .35*s); c.heart.dip_ms = np.where(at > 0, c.rng.uniform(28, 48), c.heart.dip_ms)
-    c.heart.gradient = c.heart.gradient - at*(60 + 30*s)
+    size = np.abs(_lead_change(c, 0*at, at)[2:4]).max()
+    c.heart.dip = c.heart.dip + at*min((.25 + .35*s)/max(size, .05), .9); c.heart.dip_ms = np.where(at > 0, c.rng.uniform(28, 48), c.heart.dip_ms)
+    _t_by(c, .25 + .3*s, at)
 @effect('LQT', 'repolarisation', 2, (), 'SQT')
 def _(c, s): c.qtc = 468 + 12*c.female + 95*s; c.heart.early *= c.rng.uniform(.8, 1.3)
 @effect('SQT', 'repolarisation', .5, ())
 def _(c, s): c.qtc = 342 - 45*s
 @effect('DIG', 'electrolyte', 1, bars='CLBBB LVH ERe PERI')
-def _(c, s): c.heart.tilt = c.heart.tilt + (.10 + .18*s)*np.where(KIND == RV, .2, 1)*1.; c.heart.outer = c.heart.outer + (.05 + .09*s)*(KIND != RV); c.qtc -= 25; c.heart.gradient = c.heart.gradient - 14*s*(KIND == LV)
+def _(c, s): c.heart.tilt = c.heart.tilt + .12*s; _zone(c, _LEFT_WALL, st=.06 + .14*s, t=.05 + .2*s); c.heart.late *= .8; c.qtc -= 25
 @effect('HYPERK', 'electrolyte', 1, bars='LOWT NDT NSSTTA LQT')
 def _(c, s):
     h = c.heart
-    h.early, h.late, h.gradient = h.early*.5, h.late*.65, h.gradient + 14 + 24*s
+    h.early, h.late = h.early*.55, h.late*.75
+    _t_by(c, -(.3 + .7*s), (KIND != RV)*1.)
     c.atria.mv *= 1 - .8*s*(s > .4); c.atria.ms *= 1 + .2*s; c.qtc -= 22
     if s > .55: h.width, h.across = h.width*(1 + .8*(s - .5)), h.across/(1 + .8*(s - .5)); h.sites = {n: (a, t*1.3, v/(1 + s), r) for n, (a, t, v, r) in h.sites.items()}
 @effect('HYPOK', 'electrolyte', 1, bars='HTV HYPERK')
 def _(c, s):
     h = c.heart
-    h.early, h.gradient, h.inner, h.u_wave = h.early*1.25, h.gradient - 14 - 18*s, h.inner - (.02 + .05*s)*(KIND == LV), .55 + .8*s
+    h.early, h.u_wave = h.early*1.2, .55 + .8*s
+    _zone(c, _LEFT_WALL, st=.04 + .1*s, t=.12 + .2*s)
     c.qtc += 8
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = .22 + .3*s
 
-# %% ../nbs/03_simulate.ipynb #3928d214
+# %% ../nbs/03_simulate.ipynb #0ffc4281
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -359,7 +411,7 @@ def draw_findings(
 
 def _bars(a, b): return a.group == b.group or bool({b.name, b.group}.intersection(a.bars)) or bool({a.name, a.group}.intersection(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #1b22c911
+# %% ../nbs/03_simulate.ipynb #b497fb13
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -559,7 +611,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #c8f42f29
+# %% ../nbs/03_simulate.ipynb #b45600ca
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -580,7 +632,7 @@ def _variant(c, kind)->Heart:
         at = rng.choice(('RV outflow', 'RV basal high', 'RV mid low', 'RV apical low', 'mid inferior', 'basal posterior', 'basal anterior', 'mid lateral', 'apex', 'mid inferoseptal', 'mid anterior'),
                         p=(.28, .08, .08, .08, .09, .08, .08, .06, .05, .07, .05))
         sites = dict(focus=(str(at), 0., fast, 2))
-    return replace(h, sites=sites, septal=.03, slow=.08, delay=h.delay*.5)
+    return replace(h, sites=sites, septal=.03, slow=.08, delay=h.delay*.5, coupling=.55)
 
 @dataclass
 class Shape:
@@ -682,7 +734,7 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #18ae3785
+# %% ../nbs/03_simulate.ipynb #170aa2b0
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
@@ -806,7 +858,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #93fbebb9
+# %% ../nbs/03_simulate.ipynb #cdb11d05
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -926,7 +978,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #d942adc5
+# %% ../nbs/03_simulate.ipynb #2b582aec
 @dataclass
 class Simulated:
     "Simulated ECGs."
