@@ -8,11 +8,12 @@ Docs: https://ecgclip.github.io/ecgclip/simulate.html.md"""
 __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTHER', 'NORMAL', 'PVC_A', 'PVC_B', 'ABERRANT',
            'ESCAPE', 'PACED', 'STRIPS', 'Case', 'draw_case', 'Effect', 'effect', 'territory', 'draw_findings', 'Strip',
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
-           'write_simulated', 'Simulated', 'simulate_one', 'simulate']
+           'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #38f4332e
+# %% ../nbs/03_simulate.ipynb #7032cb9f
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #90165a87
+# %% ../nbs/03_simulate.ipynb #6ca7b73e
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -47,23 +48,28 @@ class Case:
     waves: dict = field(default_factory=dict)     # further kinds of P waves: number -> Atria
     options: dict = field(default_factory=dict)   # what a rhythm needs to know
 
+_MOVES = np.array([.6, .7, .2])
+_P_SPREAD = np.array([[.15, .22, .18], [.2, .22, .2]])
+_P_MEAN = np.array([[.35, .75, .38], [.95, .38, -.22]])
+
 def draw_case(rng)->Case:
     "A healthy person of any age."
     age, female = float(np.clip(rng.normal(57, 19), 16, 95)), bool(rng.random() < .48)
     heart = draw_heart(rng, age, female)
     heart.turn = rng.uniform(.01, .09)
-    r = rotation(rng.normal(0, (.05, .08, .10)))
+    z = rng.standard_normal((10, 3))
+    r = rotation(z[0]*(.05, .08, .08))
     heart.place, heart.normal = heart.place@r.T, heart.normal@r.T
-    heart.chest = heart.chest + rng.normal(0, (.6, .7, .2), (6, 3)) + rng.normal(0, (.2, .5, 0))
+    heart.chest = heart.chest + z[1:7]*_MOVES + z[7]*(.2, .5, 0)
     heart.scale *= np.exp(rng.normal(0, .12))
-    heart.delay = np.abs(rng.normal(0, rng.choice((.5, 2., 4.), p=(.5, .35, .15)), N_SEGMENTS))        # a notch or a slur is no disease
+    heart.delay = np.abs(rng.standard_normal(N_SEGMENTS))*(.5, .5, 2., 2., 4.)[int(rng.integers(5))]        # a notch or a slur is no disease
     heart.u_wave = rng.uniform(0, .12)
-    atria = Atria(ms=rng.normal(104, 9), right=tuple(rng.normal((.30, .80, .50), (.15, .2, .18))), left=tuple(rng.normal((.75, .30, -.50), (.15, .2, .18))),
-                  mv=.085*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(-.2, .3))
+    atria = Atria(ms=rng.normal(104, 9), right=tuple(_P_MEAN[0] + z[8]*_P_SPREAD[0]), left=tuple(_P_MEAN[1] + z[9]*_P_SPREAD[1]),
+                  mv=.095*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(-.2, .3))
     return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(155 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #60995c86
+# %% ../nbs/03_simulate.ipynb #1576f488
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -83,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #9e7397e7
+# %% ../nbs/03_simulate.ipynb #d460e89c
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -117,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #02224e83
+# %% ../nbs/03_simulate.ipynb #4def1f9f
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -213,7 +219,7 @@ def _turn(c, angle, y=0., x=0.):
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #6f55d07c
+# %% ../nbs/03_simulate.ipynb #e870bfd2
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -284,7 +290,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #acf9d7cf
+# %% ../nbs/03_simulate.ipynb #d1f869e4
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -386,7 +392,7 @@ def _(c, s):
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = .22 + .3*s
 
-# %% ../nbs/03_simulate.ipynb #0ffc4281
+# %% ../nbs/03_simulate.ipynb #13ba2e91
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -400,18 +406,26 @@ def draw_findings(
     rng, most=5  # at most so many at once
 )->dict:         # name of an effect -> severity
     "Findings that can go together: none in a quarter of people, else one to five."
-    n = rng.choice(most + 1, p=np.array([.24, .24, .22, .15, .1, .05][:most+1])/sum([.24, .24, .22, .15, .1, .05][:most+1]))
-    p, chosen, groups = np.array(list(GROUPS.values())), {}, list(GROUPS)
-    for g in rng.choice(len(groups), min(n, len(groups)), False, p/p.sum()):
-        fits = [e for e in EFFECTS.values() if e.group == groups[g] and not any(_bars(e, EFFECTS[o]) for o in chosen)]
+    n, chosen = int(np.searchsorted(_HOW_MANY, rng.random()*_HOW_MANY[most])), {}
+    order = np.argsort(-np.log(np.array(list(GROUPS.values()))) + np.log(rng.exponential(size=len(GROUPS))))   # weighted, without replacement
+    for g in np.array(list(GROUPS))[order[:n]]:
+        fits = [e for e in _of_group(str(g)) if not any(_bars(e, EFFECTS[o]) for o in chosen)]
         if fits:
             w = np.cumsum([e.weight for e in fits])
             chosen[fits[int(np.searchsorted(w, rng.random()*w[-1]))].name] = float(rng.beta(1.3, 1.5))
     return dict(sorted(chosen.items(), key=lambda kv: list(GROUPS).index(EFFECTS[kv[0]].group)))
 
-def _bars(a, b): return a.group == b.group or bool({b.name, b.group}.intersection(a.bars)) or bool({a.name, a.group}.intersection(b.bars))
+_HOW_MANY = np.cumsum([.24, .24, .22, .15, .10, .05])
 
-# %% ../nbs/03_simulate.ipynb #b497fb13
+@lru_cache(None)
+def _of_group(group): return [e for e in EFFECTS.values() if e.group == group]
+
+@lru_cache(None)
+def _terms_of(name): return frozenset((name, EFFECTS[name].group))
+
+def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
+
+# %% ../nbs/03_simulate.ipynb #05b36f34
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -611,7 +625,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #b45600ca
+# %% ../nbs/03_simulate.ipynb #b3b66049
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -734,7 +748,7 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #170aa2b0
+# %% ../nbs/03_simulate.ipynb #b035f351
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
@@ -858,7 +872,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #cdb11d05
+# %% ../nbs/03_simulate.ipynb #83dc3bd7
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -978,7 +992,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #2b582aec
+# %% ../nbs/03_simulate.ipynb #f63fdb67
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1036,7 +1050,7 @@ def simulate_one(
     true = true_findings(c, f, m, odd)
     truth = dict(age=c.age, sex='female' if c.female else 'male', beats=t[(t >= 0) & (t < 10000)]/1000, kinds=kinds[(t >= 0) & (t < 10000)], p=np.array([p[0] for p in s.p if 0 <= p[0] < 10000])/1000,
                  **{k: v for k, v in m.items() if k != 'sa'}, sokolow=f['sokolow'], cornell=f['cornell'], rhythm=c.rhythm, causes=dict(c.findings), spans=_spans(c, t, qrs_end, t_end, odd, true, fs, n))
-    x = twelve(out).astype(np.float32)
+    x = twelve(out.astype(np.float32))
     if recording: x = record(x, rng, fs)
     weak = {k for name, v in c.findings.items() if v < .2 for k in EFFECTS[name].keys}
     return x, true, _report(rng, true, m, weak, language, detail), truth
@@ -1079,6 +1093,97 @@ def simulate(
     Raises `ConfigError` for a finding that cannot be simulated, or an unknown language or detail."""
     for name, v, known in (('language', language, ('zh', 'en', 'both')), ('detail', detail, ('report', 'full', 'headline'))):
         if v not in known: raise ConfigError(name, f'{v!r} is not known', f'Give one of {", ".join(known)}.')
-    rows = [simulate_one(seed, i, language=language, findings=findings, recording=recording, detail=detail, fs=fs) for i in range(start, start + n)]
-    x, f, r, t = zip(*rows) if rows else ((), (), (), ())
-    return Simulated(np.stack(x) if rows else np.zeros((0, 12, int(fs*N_SAMPLES/FS)), np.float32), list(f), list(r), list(t))
+    out = Simulated(np.empty((n, len(LEADS), int(fs*N_SAMPLES/FS)), np.float32), [], [], [])
+    for k in range(n):
+        out.signals[k], f, r, t = simulate_one(seed, start + k, language=language, findings=findings, recording=recording, detail=detail, fs=fs)
+        out.findings.append(f); out.reports.append(r); out.truth.append(t)
+    return out
+
+# %% ../nbs/03_simulate.ipynb #f60d0ca6
+_EIGHT = [0, 1, *range(6, 12)]
+
+def _speed(x, fs):
+    "mV/ms of the eight independent leads together."
+    d = np.diff(x[_EIGHT], axis=1, prepend=x[_EIGHT][:, :1])*fs/1000
+    return np.convolve(np.sqrt((d**2).sum(0)), np.ones(3)/3, 'same')
+
+def find_qrs(x, fs=FS)->np.ndarray:
+    "Samples of the fastest moments of the QRS complexes of `(12,N)` mV."
+    from scipy.signal import butter, find_peaks, sosfiltfilt
+    y = sosfiltfilt(butter(2, [10, 40], 'band', fs=fs, output='sos'), x[_EIGHT], axis=1)
+    v = np.convolve(np.sqrt((np.diff(y, axis=1)**2).sum(0)), np.ones(fs//12)/(fs//12), 'same')
+    return find_peaks(v, height=.3*np.percentile(v, 97), distance=int(.22*fs))[0]
+
+def _median_beat(x, at, fs, before=.42, after=.62):
+    "Median of the beats that are like most, aligned with each other; None if there is none."
+    a, b, w = int(before*fs), int(after*fs), int(.09*fs)
+    at = [k for k in at if k - a - 12 >= 0 and k + b + 12 < x.shape[1]]
+    if not at: return None
+    cores = np.stack([x[_EIGHT, k-w:k+w].ravel() for k in at])
+    cores -= cores.mean(1, keepdims=True)
+    c = cores@cores.T/np.sqrt(np.outer((cores**2).sum(1), (cores**2).sum(1)) + 1e-12)
+    like = c > .75
+    best = int(like.sum(1).argmax())
+    ref, out = x[_EIGHT, at[best]-w:at[best]+w], []
+    for k in np.array(at)[like[best]]:
+        shift = max(range(-10, 11), key=lambda s: (ref*x[_EIGHT, k+s-w:k+s+w]).sum())
+        out.append(x[:, k+shift-a:k+shift+b])
+    return np.median(out, 0)
+
+def _edge(v, k, step, limit, quiet):
+    "Walk from `k` until the speed stays below the limit for `quiet` samples."
+    still = 0
+    while 0 < k < len(v) - 1:
+        still = still + 1 if v[k] < limit else 0
+        if still == quiet: return k - step*(quiet - 1)
+        k += step
+    return k
+
+def measure(
+    signal,  # `(12,N)` mV, clean or well recorded
+    fs=FS
+)->dict:     # HR in bpm; PR, QRS, QT and QTc (Fridericia) in ms; axis in degrees; voltages in mV; None for what is not there
+    "Rate, intervals, axis and voltages of an ECG, measured on its median beat."
+    x = np.asarray(signal, float)
+    at = find_qrs(x, fs)
+    out = dict.fromkeys(('HR', 'PR', 'QRS', 'QT', 'QTc', 'axis', 'sokolow', 'cornell'))
+    if len(at) > 1: out['HR'] = float(60*fs/np.diff(at).mean())
+    b = _median_beat(x, at, fs)
+    if b is None: return out
+    v, ms = _speed(b, fs), 1000/fs
+    k = int(.42*fs) - int(.08*fs) + int(v[int(.34*fs):int(.50*fs)].argmax())
+    limit = max(.035*v.max(), .002)
+    on, off = _edge(v, k, -1, limit, 5), _edge(v, k, 1, max(.08*v.max(), .005), 5)
+    b = b - b[:, max(on-4, 0):on+1].mean(1, keepdims=True)
+    q, r, s = b[:, on:off+1], b[:, on:off+1].max(1), -b[:, on:off+1].min(1)
+    area = q.sum(1)
+    out |= dict(QRS=(off - on)*ms, axis=float(np.degrees(np.arctan2((area[1] + area[2])/np.sqrt(3), area[0]))), sokolow=float(s[6] + max(r[10], r[11])), cornell=float(r[4] + s[8]))
+    out |= _t_end(b, on, off, fs, np.median(np.diff(at))/fs if len(at) > 1 else 1.)
+    out['PR'] = _p_onset(b, on, fs)
+    return out
+
+def _t_end(b, on, off, fs, rr):
+    "QT by the steepest tangent of the leads' joint magnitude."
+    m = np.sqrt((b[_EIGHT]**2).sum(0))
+    lo, hi = off + int(.06*fs), min(b.shape[1] - 3, on + int(min(.62, .9*rr)*fs))
+    if hi - lo < 10: return {}
+    m = np.convolve(m, np.ones(5)/5, 'same')
+    p = lo + int(m[lo:hi].argmax())
+    d = np.diff(m[p:min(p + int(.2*fs), hi + 2)])
+    if not len(d) or d.min() >= 0: return {}
+    k = int(d.argmin())
+    qt = (p + k + .5 - (m[p+k] + m[p+k+1])/2/d[k] - on)*1000/fs
+    return dict(QT=float(qt), QTc=float(qt/np.cbrt(rr)))
+
+def _p_onset(b, on, fs):
+    "PR interval in ms, from where the P wave leaves its baseline."
+    y = b[_EIGHT, max(0, on - int(.36*fs)):on + 1]
+    v = np.convolve(np.sqrt((np.diff(y, axis=1)**2).sum(0))*fs/1000, np.ones(7)/7, 'same')
+    w = v[:len(v) - int(.04*fs)]
+    if len(w) < 20: return None
+    if w.max() < .0012: return None
+    k = int(np.flatnonzero(w > .5*w.max())[-1])                                       # the last slope before the QRS, so no U wave
+    first = max(0, k - int(.115*fs))
+    k = first + int(np.flatnonzero(w[first:k+1] > .4*w.max())[0])
+    start = _edge(v, k, -1, max(.15*w.max(), .0006), 3)
+    return float((len(v) - max(start, k - int(.06*fs)))*1000/fs)
