@@ -11,7 +11,7 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'QUIET_LIMBS', 'ACCIDENTS', 'SLO
            'add_lines', 'drift', 'steady_noise', 'muscle_noise', 'envelope', 'artefacts', 'resample_spline',
            'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #026dc6d1
+# %% ../nbs/02e_recording.ipynb #1618d4c2
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +23,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #ba6d3043
+# %% ../nbs/02e_recording.ipynb #2597b38a
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -41,7 +41,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #656fc83e
+# %% ../nbs/02e_recording.ipynb #5516a0ac
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -66,13 +66,13 @@ class Device:
     tolerance: tuple = (0., 0.) # µV, from and to: the signal is stored as lines that stay so near; 0 is off
 
 DEVICES = (
-    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(2.1, .5), arms=1.8, wander=(46., .8), flakes=.8, tolerance=(18., 30.)),
-    Device('coarse', .2, 500, 4.88, (.5, .67), (100., 150., 150.), notch=.85, muscle=(4.6, .4), arms=2.2, white=1.5, wander=(95., 1.), hum=(.6, 1.2), decay=55.),
-    Device('american', .13, 500, 4.88, (.05, .16), (150.,), mains=60., muscle=(3.6, .5), arms=1.2, white=2., wander=(28., 1.), decay=28.),
-    Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.7, .5), arms=2.4, white=.2),
-    Device('monitor', .06, 500, 1., (.55, .67), (70., 100., 100., 250.), (6, 3), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.2, wander=(30., .7)))
+    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(1.6, .5), arms=2.8, wander=(52., .8), decay=45., flakes=.85, tolerance=(18., 30.)),
+    Device('coarse', .2, 500, 4.88, (.5, .67), (100., 150., 150.), notch=.85, muscle=(3.2, .5), arms=2.8, white=2.4, wander=(100., 1.), hum=(.6, 1.2), decay=55.),
+    Device('american', .13, 500, 4.88, (.05, .16), (150.,), mains=60., muscle=(3., .5), arms=1.2, white=2.6, wander=(38., 1.), decay=28.),
+    Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.5, .5), arms=2.4, white=.2, wander=(50., .9), flakes=.3),
+    Device('monitor', .06, 500, 1., (.6, .67), (70., 100., 100., 250.), (6, 4), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.3, wander=(24., .7)))
 
-# %% ../nbs/02e_recording.ipynb #74107a43
+# %% ../nbs/02e_recording.ipynb #39eda4c4
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -111,14 +111,14 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #b72c6d25
+# %% ../nbs/02e_recording.ipynb #46d85840
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
     shares = np.cumsum([d.share for d in devices])
     return devices[np.searchsorted(shares, u*shares[-1])]
 
-QUIET_LIMBS = np.array([.7]*3 + [1.]*6)  # wander, relative to the chest
+QUIET_LIMBS = np.array([.8]*3 + [1.]*6)  # wander, relative to the chest
 ACCIDENTS = ('bursts', 'tremor', 'motion', 'steps', 'clip', 'flat', 'loss', 'zeros', 'breath')
 
 def _breath_levels(u, z, median, breathes):
@@ -143,7 +143,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #3dff28f6
+# %% ../nbs/02e_recording.ipynb #19ca5be4
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -177,7 +177,7 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
 
 def _filters(length, fs, s): return _responses(length, fs, s.highpass, s.lowpass, s.device.orders, s.zero_phase)
 
-# %% ../nbs/02e_recording.ipynb #0bd34721
+# %% ../nbs/02e_recording.ipynb #464dc3e1
 TAIL = 120  # samples
 
 def _length(n):
@@ -193,7 +193,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #5add171f
+# %% ../nbs/02e_recording.ipynb #a3fb66c8
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -206,7 +206,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #0f60bd55
+# %% ../nbs/02e_recording.ipynb #3212ddfb
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -232,12 +232,12 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #e18406c4
+# %% ../nbs/02e_recording.ipynb #f0019e41
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
-    "Below 0.13 Hz all alike, above falling with the third power (measured), and nothing left at 6 Hz."
-    return np.exp(-(f/3)**2)/(1 + (f/.13)**3)
+    "Below 0.11 Hz all alike, above falling with the third power (measured), and nothing left at 6 Hz."
+    return np.exp(-(f/3)**2)/(1 + (f/.11)**3)
 
 def breath_power(f, breaths):
     "A peak at the rate of breathing, and a smaller one at twice the rate."
@@ -247,13 +247,13 @@ def _normal(rng, k, n): return rng.standard_normal((k, n, 2)).view(np.complex128
 
 def _alike(z):
     "Neighbouring chest electrodes lie on the same moving skin, and the arms move together."
-    return np.concatenate([z[:1], .9*z[:1] + .44*z[1:2], .5*z[:1] + .87*z[2:3], z[3:4], .8*z[4:] + .6*z[3:-1]])
+    return np.concatenate([z[:1], .8*z[:1] + .6*z[1:2], .3*z[:1] + .95*z[2:3], z[3:4], .8*z[4:] + .6*z[3:-1]])
 
 @lru_cache(64)
 def _slow_frequencies(length, fs):
     "Those of the FFT, then those halfway between, and the wander's amplitude at them."
     f = np.concatenate([np.arange(1, SLOW+1), np.arange(HALVES) + .5])*fs/length
-    return f, np.sqrt(wander_power(f)*fs/length/.32)
+    return f, np.sqrt(wander_power(f)*fs/length/.27)
 
 def slow_spectrum(
     rng,
@@ -268,7 +268,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #9c4248c8
+# %% ../nbs/02e_recording.ipynb #9e425ea9
 def add_line(
     z,      # `(9, bins)` spectrum, changed in place
     rng,
@@ -294,7 +294,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #85f7563b
+# %% ../nbs/02e_recording.ipynb #822d60c6
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -338,7 +338,7 @@ def muscle_noise(
     z = random_spectrum(rng, session.muscle, np.sqrt(power)*_filters(length, fs, session)[0])
     return fft.irfft(z, length, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #35cc3d94
+# %% ../nbs/02e_recording.ipynb #0ba23e67
 def envelope(
     rng,
     points, # of time
@@ -367,7 +367,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #b0119e6b
+# %% ../nbs/02e_recording.ipynb #522af524
 @njit(cache=True)
 def _digitise(x, e, env, slow, gain, step, clip):
     "Sum of clean leads, electrodes' noise and wander, in whole steps of the converter; all in µV."
@@ -406,7 +406,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #9c23c8f6
+# %% ../nbs/02e_recording.ipynb #0550f338
 @njit(cache=True)
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -430,7 +430,7 @@ def _compressed(x, e, env, slow, session):
     y += x[:, :y.shape[1]]*np.float32(session.gain)
     return np.clip(np.rint(y/step)*step, -clip, clip)
 
-# %% ../nbs/02e_recording.ipynb #a7bee483
+# %% ../nbs/02e_recording.ipynb #aa1f7893
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -441,7 +441,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #a7929e18
+# %% ../nbs/02e_recording.ipynb #6b811456
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
