@@ -11,7 +11,7 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'QUIET_LIMBS', 'ACCIDENTS', 'SLO
            'add_lines', 'drift', 'steady_noise', 'muscle_noise', 'envelope', 'artefacts', 'resample_spline',
            'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #1618d4c2
+# %% ../nbs/02e_recording.ipynb #c461d021
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +23,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #2597b38a
+# %% ../nbs/02e_recording.ipynb #a833a99a
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -41,7 +41,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #5516a0ac
+# %% ../nbs/02e_recording.ipynb #d6d43f89
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -66,13 +66,13 @@ class Device:
     tolerance: tuple = (0., 0.) # µV, from and to: the signal is stored as lines that stay so near; 0 is off
 
 DEVICES = (
-    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(1.6, .5), arms=2.8, wander=(52., .8), decay=45., flakes=.85, tolerance=(18., 30.)),
+    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(1.25, .5), arms=2.8, wander=(52., .8), decay=40., flakes=.95, tolerance=(28., 48.)),
     Device('coarse', .2, 500, 4.88, (.5, .67), (100., 150., 150.), notch=.85, muscle=(3.2, .5), arms=2.8, white=2.4, wander=(100., 1.), hum=(.6, 1.2), decay=55.),
     Device('american', .13, 500, 4.88, (.05, .16), (150.,), mains=60., muscle=(3., .5), arms=1.2, white=2.6, wander=(38., 1.), decay=28.),
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.5, .5), arms=2.4, white=.2, wander=(50., .9), flakes=.3),
     Device('monitor', .06, 500, 1., (.6, .67), (70., 100., 100., 250.), (6, 4), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.3, wander=(24., .7)))
 
-# %% ../nbs/02e_recording.ipynb #39eda4c4
+# %% ../nbs/02e_recording.ipynb #3c7663ff
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -111,7 +111,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #46d85840
+# %% ../nbs/02e_recording.ipynb #ddcabd34
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -143,7 +143,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #19ca5be4
+# %% ../nbs/02e_recording.ipynb #161b1a81
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -177,7 +177,7 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
 
 def _filters(length, fs, s): return _responses(length, fs, s.highpass, s.lowpass, s.device.orders, s.zero_phase)
 
-# %% ../nbs/02e_recording.ipynb #464dc3e1
+# %% ../nbs/02e_recording.ipynb #57f36ce0
 TAIL = 120  # samples
 
 def _length(n):
@@ -193,7 +193,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #a3fb66c8
+# %% ../nbs/02e_recording.ipynb #a027c31a
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -206,7 +206,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #3212ddfb
+# %% ../nbs/02e_recording.ipynb #3e9aefcf
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -232,7 +232,7 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #f0019e41
+# %% ../nbs/02e_recording.ipynb #ef3a96e5
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
@@ -268,13 +268,13 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #9e425ea9
+# %% ../nbs/02e_recording.ipynb #d03648ff
 def add_line(
-    z,      # `(9, bins)` spectrum, changed in place
+    z,      # `(8, bins)` spectrum of the leads, changed in place
     rng,
     f0,     # Hz
     width,  # Hz; more than 0 lets it come and go
-    levels, # of the rows
+    levels, # `(9,)` at the electrodes
     h,      # `(bins,)` response of the filters
     df      # Hz from bin to bin
 ):
@@ -282,7 +282,7 @@ def add_line(
     first, k = round(f0/df), max(1, round(width/df))
     bins = slice(first - k, min(first + k + 1, z.shape[1]))
     shape = np.exp(-(np.arange(-k, k+1)*2/k)**2)*_normal(rng, 1, 2*k+1)[0]
-    z[:, bins] += np.asarray(levels)[:, None]*shape[:max(0, bins.stop - bins.start)]*h[bins]
+    z[:, bins] += measured_leads(np.asarray(levels)[:, None])*shape[:max(0, bins.stop - bins.start)]*h[bins]
 
 ARMS = np.array([1, 1] + [0]*7)
 
@@ -294,7 +294,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #822d60c6
+# %% ../nbs/02e_recording.ipynb #9e892d5a
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -302,12 +302,12 @@ def _halves(length, n):
     return np.concatenate([np.cos(p), -np.sin(p)]).astype(np.float32)*2
 
 def drift(
-    z,      # `(9, HALVES)` spectrum of the electrodes, seen through the filters
+    z,      # `(8, HALVES)` spectrum of the leads, seen through the filters
     length, # of the FFT
     n       # samples wanted
 ):          # `(8, n)` leads in µV
     "The part of the wander that does not return to where it began."
-    z = measured_leads(z).astype(np.complex64)
+    z = z.astype(np.complex64)
     return np.concatenate([z.real, z.imag], 1) @ _halves(length, n)
 
 def steady_noise(
@@ -319,10 +319,10 @@ def steady_noise(
 ):          # `(8, n)` leads in µV
     "Wander, breathing, mains and tremor, as they come out of the filters."
     h, halves = _filters(length, fs, session)
-    z, slow = np.zeros((9, len(h)), np.complex64), slow_spectrum(rng, length, fs, session)
+    z, slow = np.zeros((8, len(h)), np.complex64), measured_leads(slow_spectrum(rng, length, fs, session))
     z[:, 1:SLOW+1] = slow[:, :SLOW]*h[1:SLOW+1]
     add_lines(z, rng, session, h, fs/length)
-    return fft.irfft(measured_leads(z), length, norm='forward')[:, :n] + drift(slow[:, SLOW:]*halves, length, n)
+    return fft.irfft(z, length, norm='forward')[:, :n] + drift(slow[:, SLOW:]*halves, length, n)
 
 @lru_cache(16)
 def _grid(length, fs): return np.arange(length//2 + 1)*fs/length
@@ -338,7 +338,7 @@ def muscle_noise(
     z = random_spectrum(rng, session.muscle, np.sqrt(power)*_filters(length, fs, session)[0])
     return fft.irfft(z, length, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #0ba23e67
+# %% ../nbs/02e_recording.ipynb #537e7954
 def envelope(
     rng,
     points, # of time
@@ -367,22 +367,27 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #522af524
+# %% ../nbs/02e_recording.ipynb #6fca6f0a
 @njit(cache=True)
-def _digitise(x, e, env, slow, gain, step, clip):
-    "Sum of clean leads, electrodes' noise and wander, in whole steps of the converter; all in µV."
-    n, m = x.shape[1], env.shape[1] - 1
-    out = np.empty_like(slow)
-    a = np.empty(9, np.float32)
-    for i in range(slow.shape[1]):
-        p = np.float32(i)*m/np.float32(n)
-        k = int(p); p -= k
-        for j in range(9): a[j] = e[j, i]*(env[j, k] + p*(env[j, k+1] - env[j, k]))
-        mean = (a[0] + a[1] + a[2])/np.float32(3)
-        for l in range(8):
-            v = a[l+1] - a[0] if l < 2 else a[l+1] - mean
-            v = min(max((x[l, i] + v + slow[l, i])*gain, -clip), clip)
-            out[l, i] = np.rint(v/step)*step
+def _enveloped(e, env):
+    "Multiply each row by its envelope, whose points lie evenly over it, in place."
+    parts, n = env.shape[1] - 1, e.shape[1]
+    for j in range(e.shape[0]):
+        for k in range(parts):
+            a, b = k*n//parts, (k+1)*n//parts
+            rise = (env[j, k+1] - env[j, k])/np.float32(b - a)
+            for i in range(a, b): e[j, i] *= env[j, k] + rise*np.float32(i - a)
+
+@njit(cache=True)
+def _digitise(x, e, slow, gain, step, clip):
+    "Clean leads, electrodes' noise and wander together, in whole steps of the converter; all in µV."
+    gain, step, clip = np.float32(gain), np.float32(step), np.float32(clip)
+    out, per = np.empty_like(slow), np.float32(1)/step
+    for l in range(8):
+        for i in range(slow.shape[1]):
+            minus = e[0, i] if l < 2 else (e[0, i] + e[1, i] + e[2, i])/np.float32(3)
+            v = (x[l, i] + e[l+1, i] - minus + slow[l, i])*gain
+            out[l, i] = np.rint(min(max(v, -clip), clip)*per)*step
     return out
 
 @njit(cache=True)
@@ -406,7 +411,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #0550f338
+# %% ../nbs/02e_recording.ipynb #276fa62c
 @njit(cache=True)
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -422,15 +427,15 @@ def _lines(y, tolerance):
             for k in range(i+1, j): v[k] = v[i] + slope*(k - i)
             i = j
 
-def _compressed(x, e, env, slow, session):
+def _compressed(x, e, slow, session):
     "As `_digitise`; what is not the beat itself is kept as lines."
     step, clip = session.device.step, session.clip*1000
-    y = _digitise(np.zeros_like(x), e, env, slow, session.gain, .1, 1e6)
+    y = _digitise(np.zeros_like(x), e, slow, session.gain, .1, 1e6)
     _lines(y, session.tolerance)
     y += x[:, :y.shape[1]]*np.float32(session.gain)
     return np.clip(np.rint(y/step)*step, -clip, clip)
 
-# %% ../nbs/02e_recording.ipynb #aa1f7893
+# %% ../nbs/02e_recording.ipynb #7c37dad6
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -441,7 +446,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #6b811456
+# %% ../nbs/02e_recording.ipynb #d389298f
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
@@ -471,9 +476,9 @@ def record(
     x = np.asarray(signals, np.float32)[list(MEASURED)]*np.float32(1000)
     x = filtered(with_tail(x, length), m, d.rate, s)
     e, slow = muscle_noise(rng, m, d.rate, s), steady_noise(rng, m, d.rate, needed, s)
-    env = envelope(rng, 101, d.flakes, 'bursts' in s.accidents)
+    _enveloped(e, envelope(rng, round(20*m/d.rate), d.flakes, 'bursts' in s.accidents))
     if s.accidents & {'motion', 'steps'}: slow += measured_leads(artefacts(rng, needed, d.rate, s))
-    y = _compressed(x, e, env, slow, s) if s.tolerance else _digitise(x, e, env, slow, s.gain, d.step, s.clip*1000)
+    y = _compressed(x, e, slow, s) if s.tolerance else _digitise(x, e, slow, s.gain, d.step, s.clip*1000)
     if d.hold: y[:, :d.hold] = y[:, d.hold:d.hold+1]
     y = resample_spline(y, d.rate, fs, n) if d.rate != fs else y[:, :n]
     _lose(y, rng, s)
