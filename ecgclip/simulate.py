@@ -10,7 +10,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #44a56c84
+# %% ../nbs/03_simulate.ipynb #4c003c1e
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #f7241735
+# %% ../nbs/03_simulate.ipynb #070b1bbe
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -62,14 +62,14 @@ def draw_case(rng)->Case:
     heart.place, heart.normal = heart.place@r.T, heart.normal@r.T
     heart.chest = heart.chest + z[1:7]*_MOVES + z[7]*(.2, .5, 0)
     heart.scale *= np.exp(rng.normal(0, .12))
-    heart.delay = np.abs(rng.standard_normal(N_SEGMENTS))*(.5, .5, 2., 2., 4.)[int(rng.integers(5))]        # a notch or a slur is no disease
+    heart.delay = np.abs(rng.standard_normal(N_SEGMENTS))*(.5, .5, 1., 2., 2., 3.5)[int(rng.integers(6))]        # a notch or a slur is no disease
     heart.u_wave = rng.uniform(0, .12)
     atria = Atria(ms=rng.normal(104, 9), right=tuple(_P_MEAN[0] + z[8]*_P_SPREAD[0]), left=tuple(_P_MEAN[1] + z[9]*_P_SPREAD[1]),
                   mv=.095*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(-.2, .3))
     return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(155 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #cf88c001
+# %% ../nbs/03_simulate.ipynb #cb3d888d
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -89,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #fd065d80
+# %% ../nbs/03_simulate.ipynb #2af7f3ac
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -123,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #725e180f
+# %% ../nbs/03_simulate.ipynb #4f67e614
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -146,11 +146,11 @@ def _later(c, names, ms, speed=1.):
             c.heart.sites[n] = at, t + ms, v*speed, r
 
 @effect('CRBBB', 'vent', 3)
-def _(c, s): _without(c, 'right'); c.heart.slow = .070 - .022*s; c.heart.coupling = .5
+def _(c, s): _without(c, 'right'); c.heart.slow = .070 - .022*s; c.heart.coupling = .35
 @effect('IRBBB', 'vent', 2.5)
 def _(c, s): _later(c, ['right'], 14 + 16*s, .75)
 @effect('CLBBB', 'vent', 2, bars='infarct LVH')
-def _(c, s): _without(c, *_LEFT); c.heart.slow = .088 - .03*s; c.heart.coupling = .6
+def _(c, s): _without(c, *_LEFT); c.heart.slow = .088 - .03*s; c.heart.coupling = .35; _t_by(c, .1 + .3*c.rng.random(), segments('lateral', 'anterolateral', 'posterior', 'apex')*1.)
 @effect('ILBBB', 'vent', .5, bars='infarct')
 def _(c, s): _later(c, _LEFT, 12 + 12*s)
 @effect('LAnFB', 'vent', 3)
@@ -219,7 +219,7 @@ def _turn(c, angle, y=0., x=0.):
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #0465bc57
+# %% ../nbs/03_simulate.ipynb #9ac3b80b
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -290,7 +290,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #684fd596
+# %% ../nbs/03_simulate.ipynb #e65eef46
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -389,13 +389,13 @@ def _(c, s):
 @effect('HYPOK', 'electrolyte', 1, bars='HTV HYPERK')
 def _(c, s):
     h = c.heart
-    h.early, h.u_wave = h.early*1.2, .55 + .8*s
-    _zone(c, _LEFT_WALL, st=.04 + .1*s, t=.12 + .2*s)
+    h.early, h.u_wave = h.early*1.2, .45 + .5*s
+    _zone(c, [*_LEFT_WALL, 'anteroseptal', 'septal'], st=.04 + .1*s, t=.2 + .25*s)
     c.qtc += 8
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = .22 + .3*s
 
-# %% ../nbs/03_simulate.ipynb #6206b91c
+# %% ../nbs/03_simulate.ipynb #5b9a70ef
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -428,7 +428,7 @@ def _terms_of(name): return frozenset((name, EFFECTS[name].group))
 
 def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #e990a93c
+# %% ../nbs/03_simulate.ipynb #b34550c4
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -628,7 +628,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #b351ab55
+# %% ../nbs/03_simulate.ipynb #501e0e67
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -649,7 +649,7 @@ def _variant(c, kind)->Heart:
         at = rng.choice(('RV outflow', 'RV basal high', 'RV mid low', 'RV apical low', 'mid inferior', 'basal posterior', 'basal anterior', 'mid lateral', 'apex', 'mid inferoseptal', 'mid anterior'),
                         p=(.28, .08, .08, .08, .09, .08, .08, .06, .05, .07, .05))
         sites = dict(focus=(str(at), 0., fast, 2))
-    return replace(h, sites=sites, septal=.03, slow=.08, delay=h.delay*.5, coupling=.55)
+    return replace(h, sites=sites, septal=.03, slow=.08, delay=h.delay*.5, coupling=.45)
 
 @dataclass
 class Shape:
@@ -754,7 +754,7 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #725b2e99
+# %% ../nbs/03_simulate.ipynb #12dd0d3b
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
@@ -879,7 +879,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #c056f092
+# %% ../nbs/03_simulate.ipynb #ddab87b6
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -999,7 +999,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #6db8e319
+# %% ../nbs/03_simulate.ipynb #f1aaccc5
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1106,7 +1106,7 @@ def simulate(
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
 
-# %% ../nbs/03_simulate.ipynb #2b926566
+# %% ../nbs/03_simulate.ipynb #cdf7742d
 _EIGHT = [0, 1, *range(6, 12)]
 
 def _speed(x, fs):
