@@ -11,8 +11,8 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'QUIET_LIMBS', 'ACCIDENTS', 'SLO
            'add_lines', 'drift', 'steady_noise', 'muscle_noise', 'envelope', 'artefacts', 'resample_spline',
            'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #c461d021
-from dataclasses import dataclass, field, replace
+# %% ../nbs/02e_recording.ipynb #8cae0ca6
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -23,7 +23,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #a833a99a
+# %% ../nbs/02e_recording.ipynb #4d26f7b4
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -41,7 +41,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #d6d43f89
+# %% ../nbs/02e_recording.ipynb #4d21cdeb
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -66,13 +66,13 @@ class Device:
     tolerance: tuple = (0., 0.) # µV, from and to: the signal is stored as lines that stay so near; 0 is off
 
 DEVICES = (
-    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(1.25, .5), arms=2.8, wander=(52., .8), decay=40., flakes=.95, tolerance=(28., 48.)),
+    Device('lines', .42, 400, 5., (.05,), (150.,), notch=.97, hold=6, muscle=(1.9, .5), arms=2.6, wander=(56., .8), decay=36., flakes=.85, tolerance=(22., 40.)),
     Device('coarse', .2, 500, 4.88, (.5, .67), (100., 150., 150.), notch=.85, muscle=(3.2, .5), arms=2.8, white=2.4, wander=(100., 1.), hum=(.6, 1.2), decay=55.),
     Device('american', .13, 500, 4.88, (.05, .16), (150.,), mains=60., muscle=(3., .5), arms=1.2, white=2.6, wander=(38., 1.), decay=28.),
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.5, .5), arms=2.4, white=.2, wander=(50., .9), flakes=.3),
     Device('monitor', .06, 500, 1., (.6, .67), (70., 100., 100., 250.), (6, 4), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.3, wander=(24., .7)))
 
-# %% ../nbs/02e_recording.ipynb #3c7663ff
+# %% ../nbs/02e_recording.ipynb #5700693c
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -104,6 +104,7 @@ class Session:
     decay: float           # Hz
     tolerance: float       # µV
     muscle: np.ndarray     # (9,)
+    white: float           # µV
     wander: np.ndarray     # (9,)
     breath: np.ndarray     # (9,)
     breaths: float         # Hz
@@ -111,7 +112,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #ddcabd34
+# %% ../nbs/02e_recording.ipynb #c5a51427
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -139,11 +140,11 @@ def draw_session(
     return Session(device=d, highpass=_choice(u[2], d.highpass), lowpass=_choice(u[3], d.lowpass), zero_phase=bool(u[4] < d.zero_phase),
         notch=bool(u[5] < d.notch), gain=1 + s.gain*z[3, 9], clip=2 + 3*u[6] if 'clip' in happens else 32.,
         decay=d.decay*np.exp(s.decay*z[3, 8]), tolerance=d.tolerance[0] + u[7]*(d.tolerance[1] - d.tolerance[0]),
-        muscle=limbs*levels(z[0], d.muscle, s.each), wander=QUIET_LIMBS*levels(z[1], d.wander, .6*s.each), hum=levels(z[2], d.hum, .6),
+        muscle=limbs*levels(z[0], d.muscle, s.each), white=s.noise*d.white, wander=QUIET_LIMBS*levels(z[1], d.wander, .6*s.each), hum=levels(z[2], d.hum, .6),
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #161b1a81
+# %% ../nbs/02e_recording.ipynb #8020acc4
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -171,13 +172,13 @@ HALVES = 12 # and those halfway between, see `drift`
 @lru_cache(512)
 def _responses(length, fs, highpass, lowpass, orders, zero_phase):
     "Over the frequencies of an FFT, and over the lowest ones halfway between them."
-    s = Session(Device('', 1, 1, 1, (), (), orders), highpass, lowpass, zero_phase, *[None]*12)
+    s = Session(Device('', 1, 1, 1, (), (), orders), highpass, lowpass, zero_phase, *[None]*13)
     whole, half = np.arange(1, length//2 + 1)*fs/length, (np.arange(HALVES) + .5)*fs/length
     return np.append(0, response(whole, s)).astype(np.complex64), response(half, s)
 
 def _filters(length, fs, s): return _responses(length, fs, s.highpass, s.lowpass, s.device.orders, s.zero_phase)
 
-# %% ../nbs/02e_recording.ipynb #57f36ce0
+# %% ../nbs/02e_recording.ipynb #2e3f3678
 TAIL = 120  # samples
 
 def _length(n):
@@ -193,7 +194,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #a027c31a
+# %% ../nbs/02e_recording.ipynb #8b062384
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -206,7 +207,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #3e9aefcf
+# %% ../nbs/02e_recording.ipynb #30629ef2
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -232,7 +233,7 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #ef3a96e5
+# %% ../nbs/02e_recording.ipynb #358263d5
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
@@ -268,7 +269,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #d03648ff
+# %% ../nbs/02e_recording.ipynb #ea43a91b
 def add_line(
     z,      # `(8, bins)` spectrum of the leads, changed in place
     rng,
@@ -294,7 +295,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #9e892d5a
+# %% ../nbs/02e_recording.ipynb #ceaba3a6
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -334,11 +335,11 @@ def muscle_noise(
     session
 ):          # `(9, length)` electrodes in µV
     "Noise of muscles and amplifier, as it comes out of the filters, always equally loud."
-    power = muscle_power(_grid(length, fs), session.decay, (session.device.white/session.muscle.mean())**2)
+    power = muscle_power(_grid(length, fs), session.decay, (session.white/max(session.muscle.mean(), 1e-6))**2)
     z = random_spectrum(rng, session.muscle, np.sqrt(power)*_filters(length, fs, session)[0])
     return fft.irfft(z, length, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #537e7954
+# %% ../nbs/02e_recording.ipynb #0174bc43
 def envelope(
     rng,
     points, # of time
@@ -353,6 +354,17 @@ def envelope(
             env += (rng.random((9, 1)) < .4)*(.5 + 3.5*size)*np.exp(-((t - at)/(.01 + .14*width))**4)
     return env
 
+@njit(cache=True)
+def _enveloped(e, env):
+    "Multiply each row by its envelope, whose points lie evenly over it, in place."
+    parts, n = env.shape[1] - 1, e.shape[1]
+    for j in range(e.shape[0]):
+        for k in range(parts):
+            a, b = k*n//parts, (k+1)*n//parts
+            rise = (env[j, k+1] - env[j, k])/np.float32(b - a)
+            for i in range(a, b): e[j, i] *= env[j, k] + rise*np.float32(i - a)
+
+# %% ../nbs/02e_recording.ipynb #9de565c1
 def artefacts(rng, n, fs, session):
     "`(9, n)` in µV: electrodes that are moved, potentials that jump and are brought back by the high pass."
     t, e = np.arange(n)/fs, np.zeros((9, n), np.float32)
@@ -367,17 +379,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #6fca6f0a
-@njit(cache=True)
-def _enveloped(e, env):
-    "Multiply each row by its envelope, whose points lie evenly over it, in place."
-    parts, n = env.shape[1] - 1, e.shape[1]
-    for j in range(e.shape[0]):
-        for k in range(parts):
-            a, b = k*n//parts, (k+1)*n//parts
-            rise = (env[j, k+1] - env[j, k])/np.float32(b - a)
-            for i in range(a, b): e[j, i] *= env[j, k] + rise*np.float32(i - a)
-
+# %% ../nbs/02e_recording.ipynb #daa19ee3
 @njit(cache=True)
 def _digitise(x, e, slow, gain, step, clip):
     "Clean leads, electrodes' noise and wander together, in whole steps of the converter; all in µV."
@@ -411,7 +413,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #276fa62c
+# %% ../nbs/02e_recording.ipynb #d158e7fb
 @njit(cache=True)
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -435,7 +437,7 @@ def _compressed(x, e, slow, session):
     y += x[:, :y.shape[1]]*np.float32(session.gain)
     return np.clip(np.rint(y/step)*step, -clip, clip)
 
-# %% ../nbs/02e_recording.ipynb #7c37dad6
+# %% ../nbs/02e_recording.ipynb #a34a97e6
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -446,7 +448,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #d389298f
+# %% ../nbs/02e_recording.ipynb #91ccc29b
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
