@@ -11,7 +11,7 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'QUIET_LIMBS', 'ACCIDENTS', 'SLO
            'add_lines', 'drift', 'steady_noise', 'muscle_noise', 'envelope', 'artefacts', 'resample_spline',
            'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #8cae0ca6
+# %% ../nbs/02e_recording.ipynb #c08fb588
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +23,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #4d26f7b4
+# %% ../nbs/02e_recording.ipynb #51214030
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -41,7 +41,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #4d21cdeb
+# %% ../nbs/02e_recording.ipynb #697d4583
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -72,7 +72,7 @@ DEVICES = (
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.5, .5), arms=2.4, white=.2, wander=(50., .9), flakes=.3),
     Device('monitor', .06, 500, 1., (.6, .67), (70., 100., 100., 250.), (6, 4), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.3, wander=(24., .7)))
 
-# %% ../nbs/02e_recording.ipynb #5700693c
+# %% ../nbs/02e_recording.ipynb #5f0db991
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -112,7 +112,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #c5a51427
+# %% ../nbs/02e_recording.ipynb #44ecf1a4
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -144,7 +144,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #8020acc4
+# %% ../nbs/02e_recording.ipynb #492117ba
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -178,7 +178,7 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
 
 def _filters(length, fs, s): return _responses(length, fs, s.highpass, s.lowpass, s.device.orders, s.zero_phase)
 
-# %% ../nbs/02e_recording.ipynb #2e3f3678
+# %% ../nbs/02e_recording.ipynb #886f2586
 TAIL = 120  # samples
 
 def _length(n):
@@ -194,7 +194,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #8b062384
+# %% ../nbs/02e_recording.ipynb #a10a3e4e
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -207,7 +207,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #30629ef2
+# %% ../nbs/02e_recording.ipynb #95703293
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -233,7 +233,7 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #358263d5
+# %% ../nbs/02e_recording.ipynb #eb71ae29
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
@@ -269,7 +269,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #ea43a91b
+# %% ../nbs/02e_recording.ipynb #20331379
 def add_line(
     z,      # `(8, bins)` spectrum of the leads, changed in place
     rng,
@@ -295,7 +295,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #ceaba3a6
+# %% ../nbs/02e_recording.ipynb #434339eb
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -339,7 +339,7 @@ def muscle_noise(
     z = random_spectrum(rng, session.muscle, np.sqrt(power)*_filters(length, fs, session)[0])
     return fft.irfft(z, length, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #0174bc43
+# %% ../nbs/02e_recording.ipynb #0f519e43
 def envelope(
     rng,
     points, # of time
@@ -364,7 +364,7 @@ def _enveloped(e, env):
             rise = (env[j, k+1] - env[j, k])/np.float32(b - a)
             for i in range(a, b): e[j, i] *= env[j, k] + rise*np.float32(i - a)
 
-# %% ../nbs/02e_recording.ipynb #9de565c1
+# %% ../nbs/02e_recording.ipynb #217740fe
 def artefacts(rng, n, fs, session):
     "`(9, n)` in µV: electrodes that are moved, potentials that jump and are brought back by the high pass."
     t, e = np.arange(n)/fs, np.zeros((9, n), np.float32)
@@ -379,7 +379,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #daa19ee3
+# %% ../nbs/02e_recording.ipynb #edeb9eb0
 @njit(cache=True)
 def _digitise(x, e, slow, gain, step, clip):
     "Clean leads, electrodes' noise and wander together, in whole steps of the converter; all in µV."
@@ -413,7 +413,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #d158e7fb
+# %% ../nbs/02e_recording.ipynb #436b4a18
 @njit(cache=True)
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -437,7 +437,7 @@ def _compressed(x, e, slow, session):
     y += x[:, :y.shape[1]]*np.float32(session.gain)
     return np.clip(np.rint(y/step)*step, -clip, clip)
 
-# %% ../nbs/02e_recording.ipynb #a34a97e6
+# %% ../nbs/02e_recording.ipynb #0c2d67ac
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -448,7 +448,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #91ccc29b
+# %% ../nbs/02e_recording.ipynb #62515dc3
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
