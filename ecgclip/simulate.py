@@ -10,7 +10,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #4c003c1e
+# %% ../nbs/03_simulate.ipynb #42538334
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #070b1bbe
+# %% ../nbs/03_simulate.ipynb #c3e8bbec
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -50,7 +50,7 @@ class Case:
 
 _MOVES = np.array([.6, .7, .2])
 _P_SPREAD = np.array([[.15, .22, .18], [.2, .22, .2]])
-_P_MEAN = np.array([[.35, .75, .38], [.95, .38, -.22]])
+_P_MEAN = np.array([[.30, .75, .58], [1.15, .42, -.20]])
 
 def draw_case(rng)->Case:
     "A healthy person of any age."
@@ -63,13 +63,13 @@ def draw_case(rng)->Case:
     heart.chest = heart.chest + z[1:7]*_MOVES + z[7]*(.2, .5, 0)
     heart.scale *= np.exp(rng.normal(0, .12))
     heart.delay = np.abs(rng.standard_normal(N_SEGMENTS))*(.5, .5, 1., 2., 2., 3.5)[int(rng.integers(6))]        # a notch or a slur is no disease
-    heart.u_wave = rng.uniform(0, .12)
+    heart.u_wave = float(np.exp(rng.normal(-.1, .55)))
     atria = Atria(ms=rng.normal(104, 9), right=tuple(_P_MEAN[0] + z[8]*_P_SPREAD[0]), left=tuple(_P_MEAN[1] + z[9]*_P_SPREAD[1]),
-                  mv=.095*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(-.2, .3))
-    return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(155 + .25*(age - 50), 18), 121, 199)),
+                  recovery=float(np.exp(rng.normal(-.1, .4))), mv=.118*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(-.2, .3))
+    return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(150 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #cb3d888d
+# %% ../nbs/03_simulate.ipynb #295bd4da
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -89,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #2af7f3ac
+# %% ../nbs/03_simulate.ipynb #60360676
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -123,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #4f67e614
+# %% ../nbs/03_simulate.ipynb #42a26bde
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -219,7 +219,7 @@ def _turn(c, angle, y=0., x=0.):
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #9ac3b80b
+# %% ../nbs/03_simulate.ipynb #84b84755
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -237,7 +237,7 @@ def _(c, s):
 @effect('RAH', 'atrial', 1.2)
 def _(c, s):
     a = c.atria
-    a.right, a.mv, a.overlap = tuple(np.array(a.right)*(1.6 + 1.2*s)*np.array([.6, 1.15, 1.1])), max(a.mv, .085)*1.25, .72
+    a.right, a.mv, a.overlap = tuple(np.array(a.right)*(1.6 + 1.2*s)*np.array([.6, 1.15, 1.1])), max(a.mv, .105)*1.2, .72
 @effect('BAE', 'atrial', .5)
 def _(c, s): EFFECTS['RAH'].apply(c, s); EFFECTS['LAE'].apply(c, s)
 @effect('IAB', 'atrial', .6)
@@ -290,7 +290,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #e65eef46
+# %% ../nbs/03_simulate.ipynb #bf4b8b07
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -307,7 +307,7 @@ def _infarct(name, weight):
         z = np.clip(territory(name)*rng.uniform(.6, 1.15, N_SEGMENTS), 0, 1)
         age = str(rng.choice(('acute', 'recent', 'old'), p=(.3, .2, .5)))
         dead = {'acute': .25 + .5*s*rng.random(), 'recent': .4 + .5*s, 'old': .45 + .5*s}[age]
-        h.area = h.area*(1 - dead*z)
+        h.area = h.area*(1 - dead*z*(.7 if name in ('LMI', 'ALMI') else 1.))
         h.delay = h.delay + z*rng.uniform(0, 22, N_SEGMENTS)*(rng.random() < .5)
         if age == 'acute':
             _st_by(c, .10 + .45*s**1.3, outer=z)
@@ -352,7 +352,7 @@ def _(c, s):
     _zone(c, ['lateral', 'anterolateral', 'inferior', 'apex', 'anterior', 'posterior'], outside=.08 + .16*s, t=-(.05 + .35*s*c.rng.random()))
     c.heart.dip = c.heart.dip + (.03 + .07*s)*(KIND != RV); c.heart.dip_ms = np.full(N_SEGMENTS, c.rng.uniform(9, 16))
 @effect('PERI', 'stt', .8, bars='electrolyte')
-def _(c, s): _st_by(c, .1 + .2*s, outer=(KIND != SEPTUM)*1.); c.atria.recovery = .2 + .25*s; _t_by(c, .2*c.rng.random(), (KIND == LV)*1.)
+def _(c, s): _st_by(c, .1 + .2*s, outer=(KIND != SEPTUM)*1.); c.atria.recovery = 2. + 3*s; _t_by(c, .2*c.rng.random(), (KIND == LV)*1.)
 @effect('PE', 'stt', .8, bars='LVH CLBBB LAnFB BIFB WPW infarct axis')
 def _(c, s):
     h, right = c.heart, KIND == RV
@@ -389,13 +389,13 @@ def _(c, s):
 @effect('HYPOK', 'electrolyte', 1, bars='HTV HYPERK')
 def _(c, s):
     h = c.heart
-    h.early, h.u_wave = h.early*1.2, .45 + .5*s
+    h.early, h.u_wave = h.early*1.2, 3.5 + 4*s
     _zone(c, [*_LEFT_WALL, 'anteroseptal', 'septal'], st=.04 + .1*s, t=.2 + .25*s)
     c.qtc += 8
 @effect('UPROM', 'electrolyte', .8)
-def _(c, s): c.heart.u_wave = .22 + .3*s
+def _(c, s): c.heart.u_wave = 2.8 + 3*s
 
-# %% ../nbs/03_simulate.ipynb #5b9a70ef
+# %% ../nbs/03_simulate.ipynb #2b93c2aa
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -428,7 +428,7 @@ def _terms_of(name): return frozenset((name, EFFECTS[name].group))
 
 def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #b34550c4
+# %% ../nbs/03_simulate.ipynb #5f65c081
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -628,7 +628,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #501e0e67
+# %% ../nbs/03_simulate.ipynb #56043cc6
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -660,7 +660,7 @@ class Shape:
     j: float      # end of QRS
     qt_end: float # end of T
 
-_U_SHARE = np.array([.6, .9, .6, 1.3, 1.4, 1., .8, .7])
+_U = np.array([.002, .024, .020, .036, .038, .030, .018, .010])                        # mV: U waves of healthy people
 
 def _shape(c, heart, wiring):
     leads = heart_leads(heart)
@@ -672,10 +672,8 @@ def _shape(c, heart, wiring):
     up, rest = both@up, both@rest
     on, j = qrs_limits(up[:8])
     end, peak = t_limits(rest[:8], j)
-    if heart.u_wave:
-        at = np.arange(rest.shape[1])*STT_STEP - QRS_LEAD
-        size = rest[:8, peak]*(wiring@_U_SHARE)*heart.u_wave
-        rest[:8] += np.outer(size, np.exp(-.5*((at - end - 70)/32)**2))
+    at = np.arange(rest.shape[1])*STT_STEP - QRS_LEAD
+    rest[:8] += np.outer(wiring@_U*heart.u_wave, np.exp(-.5*((at - end - 65)/50)**2))
     return Shape(up, rest, on, j, end)
 
 def qrs_limits(up)->tuple:
@@ -754,7 +752,7 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #12dd0d3b
+# %% ../nbs/03_simulate.ipynb #bc5f00a3
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
@@ -879,7 +877,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #ddab87b6
+# %% ../nbs/03_simulate.ipynb #90d58d01
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -999,7 +997,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #f1aaccc5
+# %% ../nbs/03_simulate.ipynb #dff8e8d3
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1106,7 +1104,7 @@ def simulate(
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
 
-# %% ../nbs/03_simulate.ipynb #cdf7742d
+# %% ../nbs/03_simulate.ipynb #9b3daf87
 _EIGHT = [0, 1, *range(6, 12)]
 
 def _speed(x, fs):
