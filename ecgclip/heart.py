@@ -11,7 +11,7 @@ __all__ = ['LV', 'SEPTUM', 'RV', 'SEGMENTS', 'KIND', 'PLACE', 'NORMAL', 'AREA', 
            'make_heart', 'heart_parameters', 'draw_heart', 'Atria', 'p_wave', 'fibrillation', 'flutter', 'rr_intervals',
            'qt_of', 'lay_down', 'twelve']
 
-# %% ../nbs/02d_heart.ipynb #dbbad643
+# %% ../nbs/02d_heart.ipynb #792394f1
 import csv
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -20,7 +20,7 @@ from importlib.resources import files
 import numpy as np
 from numba import njit
 
-# %% ../nbs/02d_heart.ipynb #8de04fb1
+# %% ../nbs/02d_heart.ipynb #9b675b5a
 _LEVELS = dict(basal=(-2.2, 3., 0.), mid=(.6, 2.8, .15), apical=(3., 1.9, .55))        # along the axis (cm), radius (cm), tilt of the normal to the apex
 _SECTORS = ('septal', 'anteroseptal', 'anterior', 'anterolateral', 'lateral', 'posterior', 'inferior', 'inferoseptal')
 _AXES = np.array([[.70, .42, .58], [-.65, .05, .755], [.29, -.90, .31]])               # to the apex, to the right ventricle, upwards and to the front
@@ -57,7 +57,7 @@ def segments(
     def fits(name, w): return name == w or set(w.split()) <= set(name.split()) and name.startswith('RV') == w.startswith('RV')
     return np.array([any(fits(n, w) for w in words) for n in SEGMENTS])
 
-# %% ../nbs/02d_heart.ipynb #0db269b8
+# %% ../nbs/02d_heart.ipynb #86de2e7f
 @njit(cache=True)
 def activation_times(place, kind, wall, normal, sites, delay, septal, slow, across):
     """Times in ms at which the inner and the outer side of each segment fire, `(2,S)`.
@@ -89,7 +89,7 @@ def activation_times(place, kind, wall, normal, sites, delay, septal, slow, acro
         t[0, s] += delay[s]; t[1, s] += delay[s]
     return t
 
-# %% ../nbs/02d_heart.ipynb #654a75eb
+# %% ../nbs/02d_heart.ipynb #bc697586
 QRS_MS, QRS_LEAD, STT_STEP, STT_N = 300, 50, 2., 480   # a QRS template: 300 points of 1 ms, onset at 50; an ST-T one: 480 points of 2 ms from the same start
 
 @njit(cache=True)
@@ -129,7 +129,7 @@ def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
             ea, eb, fall, bow, x = min(ea*sa, 1e12), min(eb*sb, 1e12), fall*fs, bow*bs, x + STT_STEP
     return v
 
-# %% ../nbs/02d_heart.ipynb #3930f3d0
+# %% ../nbs/02d_heart.ipynb #8fff9571
 _DOWER = np.array([[.632, -.235, -.059], [.235, 1.066, .132], [-.515, .157, .917], [.044, .164, 1.387], [.882, .098, 1.277], [1.213, .127, .601], [1.125, .127, .086], [.831, .076, -.230]])
 CHEST = np.array([[-5., -1.5, 9.], [0., -1.5, 9.5], [4., 0., 9.5], [8., 2., 8.], [11., 2., 4.], [12., 2., -1.5]])
 def lead_field(
@@ -154,7 +154,7 @@ def rotation(angles)->np.ndarray:
     (a, b, c), (sa, sb, sc) = np.cos(angles), np.sin(angles)
     return np.array([[b*c, -b*sc, sb], [sa*sb*c + a*sc, a*c - sa*sb*sc, -sa*b], [sa*sc - a*sb*c, sa*c + a*sb*sc, a*b]])
 
-# %% ../nbs/02d_heart.ipynb #6dfd0e5b
+# %% ../nbs/02d_heart.ipynb #6db918f5
 _SITES = dict(  # where the conduction system ends: segment, time in ms, speed in cm/ms, reach
     septal=('mid septal', 0., .16, 0), anterior=('mid anterior', 6., .2, 0), posterior=('mid inferior', 6., .2, 0), right=('RV apical low', 12., .13, 1))
 
@@ -230,7 +230,7 @@ def heart_leads(heart:Heart)->np.ndarray:
     r = rotation(np.array([heart.turn*.6, 0, heart.turn]))
     return np.concatenate([still, still@r - still])
 
-# %% ../nbs/02d_heart.ipynb #b2245875
+# %% ../nbs/02d_heart.ipynb #6a1754e5
 _GROUPS = [*_SECTORS, 'basal', 'apical', 'apex', 'RV', 'RV basal', 'RV outflow', 'RV anterior']
 _GROUP = np.array([[bool(segments(g)[i]) for g in _GROUPS] for i in range(N_SEGMENTS)], float)
 _GROUP[:, 11] = [n.startswith('RV ') and n != 'RV outflow' for n in SEGMENTS]
@@ -273,19 +273,19 @@ def draw_heart(rng, age=50., female=False, spread=1.)->Heart:
     "A healthy person's heart; see `heart_parameters`."
     return make_heart(heart_parameters(rng, age, female, spread))
 
-# %% ../nbs/02d_heart.ipynb #51443cf6
+# %% ../nbs/02d_heart.ipynb #ed8fbcf4
 P_N, P_STEP = 200, 2.                                                             # a template: 200 points of 2 ms from its onset
-ATRIAL = _DOWER*np.array([1., 1., 1., .85, .7, .65, .65, .65])[:, None]            # lead vectors at the atria, which are farther from the chest electrodes
+ATRIAL = _DOWER*np.array([1., 1., .9, .75, .6, .6, .6, .6])[:, None]            # lead vectors at the atria, which are farther from the chest electrodes
 
 @dataclass
 class Atria:
     "A P wave."
     ms: float = 105.                 # duration
-    right: tuple = (.35, .75, .58)   # direction, relative strength 1
-    left: tuple = (.95, .38, -.20)
+    right: tuple = (.34, .75, .55)   # direction, relative strength 1
+    left: tuple = (1.30, .42, -.08)
     mv: float = .118                 # size
     overlap: float = .62             # share of the duration that each atrium takes
-    skew: float = 0.                 # of the right one
+    skew: float = .3                 # of the right one
     recovery: float = 1.             # size of the atrial T wave, relative
 
 def p_wave(
@@ -301,9 +301,9 @@ def p_wave(
     back = -np.exp(-.5*((t - atria.ms - 55)/75)**2)*np.clip(t/atria.ms, 0, 1)**2
     return ATRIAL@(np.outer(atria.right, a) + np.outer(atria.left, b))*atria.mv + np.outer(_TA, back)*atria.recovery
 
-_TA = np.array([.004, .020, .016, .016, .014, .014, .017, .014])                        # mV: the atria's own T wave, against P, measured in healthy people
+_TA = np.array([.010, .026, .016, .018, .020, .022, .025, .021])                        # mV: the atria's own T wave, against P, measured in healthy people
 
-# %% ../nbs/02d_heart.ipynb #d58c69ac
+# %% ../nbs/02d_heart.ipynb #534259e9
 def fibrillation(
     rng, n, fs,
     mv=.06,   # coarse 0.1 and more, fine 0.03
@@ -336,7 +336,7 @@ def flutter(
     late = np.roll(w, int(.06*period/P_STEP))
     return ATRIAL@(np.outer(v, w) + np.outer((.1, 0., .35), -late))*mv*(-1 if clockwise else 1)
 
-# %% ../nbs/02d_heart.ipynb #72bb930d
+# %% ../nbs/02d_heart.ipynb #c5365ea6
 def rr_intervals(
     rng, n,      # how many
     mean,        # s
@@ -352,7 +352,7 @@ def rr_intervals(
     x = np.sqrt(share)*fast/.72 + np.sqrt(1 - share)*slow/max(slow.std(), .3)
     return np.clip(mean + sdnn*x, .25, 4.)
 
-# %% ../nbs/02d_heart.ipynb #3d1b29ee
+# %% ../nbs/02d_heart.ipynb #d9e21a1f
 def qt_of(
     qtc,  # ms
     rr    # s
@@ -360,7 +360,7 @@ def qt_of(
     "QT interval at an RR interval, after Fridericia (1920)."
     return qtc*np.cbrt(rr)
 
-# %% ../nbs/02d_heart.ipynb #d29dd08a
+# %% ../nbs/02d_heart.ipynb #98cea3c8
 @njit(cache=True)
 def lay_down(out, times, which, bank, lead_ms, step_ms, gain, turn, bend, stretch, fs):
     """Add templates to `out` `(8,N)`: number `which[k]` of `bank` `(M,16,n)`, whose point `lead_ms/step_ms` comes at `times[k]` ms, with a gain, a share of the breath's part

@@ -10,7 +10,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #42538334
+# %% ../nbs/03_simulate.ipynb #b672c2c3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #c3e8bbec
+# %% ../nbs/03_simulate.ipynb #c07305e7
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -50,7 +50,7 @@ class Case:
 
 _MOVES = np.array([.6, .7, .2])
 _P_SPREAD = np.array([[.15, .22, .18], [.2, .22, .2]])
-_P_MEAN = np.array([[.30, .75, .58], [1.15, .42, -.20]])
+_P_MEAN = np.array([[.34, .75, .55], [1.30, .42, -.08]])
 
 def draw_case(rng)->Case:
     "A healthy person of any age."
@@ -65,11 +65,11 @@ def draw_case(rng)->Case:
     heart.delay = np.abs(rng.standard_normal(N_SEGMENTS))*(.5, .5, 1., 2., 2., 3.5)[int(rng.integers(6))]        # a notch or a slur is no disease
     heart.u_wave = float(np.exp(rng.normal(-.1, .55)))
     atria = Atria(ms=rng.normal(104, 9), right=tuple(_P_MEAN[0] + z[8]*_P_SPREAD[0]), left=tuple(_P_MEAN[1] + z[9]*_P_SPREAD[1]),
-                  recovery=float(np.exp(rng.normal(-.1, .4))), mv=.118*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(-.2, .3))
-    return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(150 + .25*(age - 50), 18), 121, 199)),
+                  recovery=float(np.exp(rng.normal(-.1, .4))), mv=.118*np.exp(rng.normal(0, .3)), overlap=rng.uniform(.5, .72), skew=rng.uniform(0, .6))
+    return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(147 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #295bd4da
+# %% ../nbs/03_simulate.ipynb #6993a49c
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -89,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #60360676
+# %% ../nbs/03_simulate.ipynb #d09d367c
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -123,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #42a26bde
+# %% ../nbs/03_simulate.ipynb #67844590
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -219,7 +219,7 @@ def _turn(c, angle, y=0., x=0.):
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #84b84755
+# %% ../nbs/03_simulate.ipynb #af242e1f
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -290,7 +290,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #bf4b8b07
+# %% ../nbs/03_simulate.ipynb #2f89654a
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -395,7 +395,7 @@ def _(c, s):
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = 2.8 + 3*s
 
-# %% ../nbs/03_simulate.ipynb #2b93c2aa
+# %% ../nbs/03_simulate.ipynb #a6733849
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -428,7 +428,7 @@ def _terms_of(name): return frozenset((name, EFFECTS[name].group))
 
 def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #5f65c081
+# %% ../nbs/03_simulate.ipynb #7e8d3797
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -628,7 +628,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #56043cc6
+# %% ../nbs/03_simulate.ipynb #ef7564c5
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -660,7 +660,7 @@ class Shape:
     j: float      # end of QRS
     qt_end: float # end of T
 
-_U = np.array([.002, .024, .020, .036, .038, .030, .018, .010])                        # mV: U waves of healthy people
+_U = np.array([.004, .026, .020, .040, .044, .040, .026, .016])                        # mV: U waves of healthy people
 
 def _shape(c, heart, wiring):
     leads = heart_leads(heart)
@@ -673,7 +673,7 @@ def _shape(c, heart, wiring):
     on, j = qrs_limits(up[:8])
     end, peak = t_limits(rest[:8], j)
     at = np.arange(rest.shape[1])*STT_STEP - QRS_LEAD
-    rest[:8] += np.outer(wiring@_U*heart.u_wave, np.exp(-.5*((at - end - 65)/50)**2))
+    rest[:8] += np.outer(wiring@_U*heart.u_wave, np.exp(-.5*((at - end - 80)/50)**2))
     return Shape(up, rest, on, j, end)
 
 def qrs_limits(up)->tuple:
@@ -752,7 +752,7 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #bc5f00a3
+# %% ../nbs/03_simulate.ipynb #069db228
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
@@ -877,7 +877,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #90d58d01
+# %% ../nbs/03_simulate.ipynb #c1939f0f
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -997,7 +997,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #dff8e8d3
+# %% ../nbs/03_simulate.ipynb #35346959
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1104,7 +1104,7 @@ def simulate(
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
 
-# %% ../nbs/03_simulate.ipynb #9b3daf87
+# %% ../nbs/03_simulate.ipynb #87f256f1
 _EIGHT = [0, 1, *range(6, 12)]
 
 def _speed(x, fs):
