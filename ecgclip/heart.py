@@ -11,7 +11,7 @@ __all__ = ['LV', 'SEPTUM', 'RV', 'SEGMENTS', 'KIND', 'PLACE', 'NORMAL', 'AREA', 
            'make_heart', 'heart_parameters', 'draw_heart', 'Atria', 'p_wave', 'fibrillation', 'flutter', 'rr_intervals',
            'qt_of', 'lay_down', 'twelve']
 
-# %% ../nbs/02d_heart.ipynb #792394f1
+# %% ../nbs/02d_heart.ipynb #a4b0856a
 import csv
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -20,7 +20,7 @@ from importlib.resources import files
 import numpy as np
 from numba import njit
 
-# %% ../nbs/02d_heart.ipynb #9b675b5a
+# %% ../nbs/02d_heart.ipynb #6d7b1d82
 _LEVELS = dict(basal=(-2.2, 3., 0.), mid=(.6, 2.8, .15), apical=(3., 1.9, .55))        # along the axis (cm), radius (cm), tilt of the normal to the apex
 _SECTORS = ('septal', 'anteroseptal', 'anterior', 'anterolateral', 'lateral', 'posterior', 'inferior', 'inferoseptal')
 _AXES = np.array([[.70, .42, .58], [-.65, .05, .755], [.29, -.90, .31]])               # to the apex, to the right ventricle, upwards and to the front
@@ -57,7 +57,7 @@ def segments(
     def fits(name, w): return name == w or set(w.split()) <= set(name.split()) and name.startswith('RV') == w.startswith('RV')
     return np.array([any(fits(n, w) for w in words) for n in SEGMENTS])
 
-# %% ../nbs/02d_heart.ipynb #86de2e7f
+# %% ../nbs/02d_heart.ipynb #e3936c65
 @njit(cache=True)
 def activation_times(place, kind, wall, normal, sites, delay, septal, slow, across):
     """Times in ms at which the inner and the outer side of each segment fire, `(2,S)`.
@@ -89,8 +89,8 @@ def activation_times(place, kind, wall, normal, sites, delay, septal, slow, acro
         t[0, s] += delay[s]; t[1, s] += delay[s]
     return t
 
-# %% ../nbs/02d_heart.ipynb #bc697586
-QRS_MS, QRS_LEAD, STT_STEP, STT_N = 300, 50, 2., 480   # a QRS template: 300 points of 1 ms, onset at 50; an ST-T one: 480 points of 2 ms from the same start
+# %% ../nbs/02d_heart.ipynb #d6f91fc1
+QRS_MS, QRS_LEAD, STT_STEP, STT_N = 300, 50, 4., 240   # a QRS template: 300 points of 1 ms, onset at 50; an ST-T one: 240 points of 4 ms from the same start
 
 @njit(cache=True)
 def upstrokes(times, width):
@@ -108,7 +108,7 @@ def upstrokes(times, width):
 
 @njit(cache=True)
 def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
-    """Plateau and recovery of each node, 0 at its upstroke and -1 at rest, `(2S, 480)`.
+    """Plateau and recovery of each node, 0 at its upstroke and -1 at rest, `(2S, 240)`.
 
     `level` is the height of the plateau (1 is healthy), `dip` the depth of the notch before it and `dip_ms` its time, `tilt` how much the plateau falls in 200 ms, `early` and `late` the
     two time constants of the way back, in ms."""
@@ -129,7 +129,7 @@ def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
             ea, eb, fall, bow, x = min(ea*sa, 1e12), min(eb*sb, 1e12), fall*fs, bow*bs, x + STT_STEP
     return v
 
-# %% ../nbs/02d_heart.ipynb #8fff9571
+# %% ../nbs/02d_heart.ipynb #4b73688d
 _DOWER = np.array([[.632, -.235, -.059], [.235, 1.066, .132], [-.515, .157, .917], [.044, .164, 1.387], [.882, .098, 1.277], [1.213, .127, .601], [1.125, .127, .086], [.831, .076, -.230]])
 CHEST = np.array([[-5., -1.5, 9.], [0., -1.5, 9.5], [4., 0., 9.5], [8., 2., 8.], [11., 2., 4.], [12., 2., -1.5]])
 def lead_field(
@@ -154,7 +154,7 @@ def rotation(angles)->np.ndarray:
     (a, b, c), (sa, sb, sc) = np.cos(angles), np.sin(angles)
     return np.array([[b*c, -b*sc, sb], [sa*sb*c + a*sc, a*c - sa*sb*sc, -sa*b], [sa*sc - a*sb*c, sa*c + a*sb*sc, a*b]])
 
-# %% ../nbs/02d_heart.ipynb #6db918f5
+# %% ../nbs/02d_heart.ipynb #67690e1c
 _SITES = dict(  # where the conduction system ends: segment, time in ms, speed in cm/ms, reach
     septal=('mid septal', 0., .16, 0), anterior=('mid anterior', 6., .2, 0), posterior=('mid inferior', 6., .2, 0), right=('RV apical low', 12., .13, 1))
 
@@ -201,7 +201,7 @@ def beat(
     heart:Heart,
     leads:np.ndarray,  # (L,S,3) as `lead_field` gives
     times=None         # (2,S) ms, if they are known
-)->tuple:              # (L,300) QRS and (L,480) ST-T in mV, times of activation (2,S) in ms from the first
+)->tuple:              # (L,300) QRS and (L,240) ST-T in mV, times of activation (2,S) in ms from the first
     "One beat as L leads see it."
     t, weights = activation(heart) if times is None else times, lead_weights(heart, leads)
     two = lambda a, b: np.concatenate([a, b])
@@ -230,7 +230,7 @@ def heart_leads(heart:Heart)->np.ndarray:
     r = rotation(np.array([heart.turn*.6, 0, heart.turn]))
     return np.concatenate([still, still@r - still])
 
-# %% ../nbs/02d_heart.ipynb #6a1754e5
+# %% ../nbs/02d_heart.ipynb #4a3c865f
 _GROUPS = [*_SECTORS, 'basal', 'apical', 'apex', 'RV', 'RV basal', 'RV outflow', 'RV anterior']
 _GROUP = np.array([[bool(segments(g)[i]) for g in _GROUPS] for i in range(N_SEGMENTS)], float)
 _GROUP[:, 11] = [n.startswith('RV ') and n != 'RV outflow' for n in SEGMENTS]
@@ -273,7 +273,7 @@ def draw_heart(rng, age=50., female=False, spread=1.)->Heart:
     "A healthy person's heart; see `heart_parameters`."
     return make_heart(heart_parameters(rng, age, female, spread))
 
-# %% ../nbs/02d_heart.ipynb #ed8fbcf4
+# %% ../nbs/02d_heart.ipynb #bf43e87c
 P_N, P_STEP = 200, 2.                                                             # a template: 200 points of 2 ms from its onset
 ATRIAL = _DOWER*np.array([1., 1., .9, .75, .6, .6, .6, .6])[:, None]            # lead vectors at the atria, which are farther from the chest electrodes
 
@@ -303,7 +303,7 @@ def p_wave(
 
 _TA = np.array([.010, .026, .016, .018, .020, .022, .025, .021])                        # mV: the atria's own T wave, against P, measured in healthy people
 
-# %% ../nbs/02d_heart.ipynb #534259e9
+# %% ../nbs/02d_heart.ipynb #1d2427d7
 def fibrillation(
     rng, n, fs,
     mv=.06,   # coarse 0.1 and more, fine 0.03
@@ -336,7 +336,7 @@ def flutter(
     late = np.roll(w, int(.06*period/P_STEP))
     return ATRIAL@(np.outer(v, w) + np.outer((.1, 0., .35), -late))*mv*(-1 if clockwise else 1)
 
-# %% ../nbs/02d_heart.ipynb #c5365ea6
+# %% ../nbs/02d_heart.ipynb #fdf4a2f3
 def rr_intervals(
     rng, n,      # how many
     mean,        # s
@@ -352,7 +352,7 @@ def rr_intervals(
     x = np.sqrt(share)*fast/.72 + np.sqrt(1 - share)*slow/max(slow.std(), .3)
     return np.clip(mean + sdnn*x, .25, 4.)
 
-# %% ../nbs/02d_heart.ipynb #d9e21a1f
+# %% ../nbs/02d_heart.ipynb #c101eb2b
 def qt_of(
     qtc,  # ms
     rr    # s
@@ -360,7 +360,7 @@ def qt_of(
     "QT interval at an RR interval, after Fridericia (1920)."
     return qtc*np.cbrt(rr)
 
-# %% ../nbs/02d_heart.ipynb #98cea3c8
+# %% ../nbs/02d_heart.ipynb #e8bc6312
 @njit(cache=True)
 def lay_down(out, times, which, bank, lead_ms, step_ms, gain, turn, bend, stretch, fs):
     """Add templates to `out` `(8,N)`: number `which[k]` of `bank` `(M,16,n)`, whose point `lead_ms/step_ms` comes at `times[k]` ms, with a gain, a share of the breath's part

@@ -10,7 +10,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #b672c2c3
+# %% ../nbs/03_simulate.ipynb #3e5198df
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #c07305e7
+# %% ../nbs/03_simulate.ipynb #c2e46840
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -56,7 +56,7 @@ def draw_case(rng)->Case:
     "A healthy person of any age."
     age, female = float(np.clip(rng.normal(57, 19), 16, 95)), bool(rng.random() < .48)
     heart = draw_heart(rng, age, female)
-    heart.turn = rng.uniform(.01, .09)
+    heart.turn = rng.uniform(.004, .045)
     z = rng.standard_normal((10, 3))
     r = rotation(z[0]*(.05, .08, .08))
     heart.place, heart.normal = heart.place@r.T, heart.normal@r.T
@@ -69,7 +69,7 @@ def draw_case(rng)->Case:
     return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(147 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #6993a49c
+# %% ../nbs/03_simulate.ipynb #c753047a
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -89,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #d09d367c
+# %% ../nbs/03_simulate.ipynb #35eae7ac
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -123,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #67844590
+# %% ../nbs/03_simulate.ipynb #52ebf1c9
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -219,7 +219,7 @@ def _turn(c, angle, y=0., x=0.):
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #af242e1f
+# %% ../nbs/03_simulate.ipynb #f0c9520c
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -290,7 +290,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #2f89654a
+# %% ../nbs/03_simulate.ipynb #8e9e1f33
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -395,7 +395,7 @@ def _(c, s):
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = 2.8 + 3*s
 
-# %% ../nbs/03_simulate.ipynb #a6733849
+# %% ../nbs/03_simulate.ipynb #cf54e0fb
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -428,7 +428,7 @@ def _terms_of(name): return frozenset((name, EFFECTS[name].group))
 
 def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #7e8d3797
+# %% ../nbs/03_simulate.ipynb #4e9d012e
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -628,7 +628,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #ef7564c5
+# %% ../nbs/03_simulate.ipynb #8c7e3e19
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -653,7 +653,7 @@ def _variant(c, kind)->Heart:
 
 @dataclass
 class Shape:
-    "Templates of one kind of beat, `up` (16,300) in steps of 1 ms and `rest` (16,480) in steps of 2 ms, and what is measured on them."
+    "Templates of one kind of beat, `up` (16,300) in steps of 1 ms and `rest` (16,240) in steps of 4 ms, and what is measured on them."
     up: np.ndarray
     rest: np.ndarray
     onset: float  # ms from the first activation
@@ -686,17 +686,16 @@ def t_limits(rest, j)->tuple:
     "End of T in ms (where the steepest tangent of the leads' joint magnitude meets the baseline), and the sample of its peak."
     m = np.sqrt((rest**2).sum(0))
     a = int((j + 60 + QRS_LEAD)/STT_STEP)
-    p = a + int(np.argmax(m[a:a+300]))
-    d = np.diff(m[p:p+150])
+    p = a + int(np.argmax(m[a:a+int(600/STT_STEP)]))
+    d = np.diff(m[p:p+int(300/STT_STEP)])
     k = int(np.argmin(d))
     slope = min(d[k], -1e-6)
     return (p + k + .5 - (m[p+k] + m[p+k+1])/2/slope)*STT_STEP - QRS_LEAD, p
 
-def _qt_stretch(c, shape, gaps):
+def _qt_stretch(c, on, j, end, gaps):
     "How much to stretch what follows the QRS so that each beat has its QT, for RR intervals before it in s."
-    wide = max(shape.j - shape.onset - 100, 0)*.7
-    goal = qt_of(c.qtc, gaps) + wide
-    return np.clip((goal - (shape.j - shape.onset))/max(shape.qt_end - shape.j, 60), .45, 2.2)
+    goal = qt_of(c.qtc, gaps) + np.maximum(j - on - 100, 0)*.7
+    return np.clip((goal - (j - on))/np.maximum(end - j, 60), .45, 2.2)
 
 _OTHER_WAVES = {ECTOPIC: ((-.35, .35, .55), (.5, -.2, -.4)), RETRO: ((.15, -.75, .1), (.25, -.55, -.2)), OTHER: ((.1, .95, .2), (.3, .7, -.1))}
 
@@ -730,12 +729,12 @@ def _draw_beats(c, s, out, shapes, fs):
     ss = list(shapes.values())
     up, rest = np.stack([x.up for x in ss]), np.stack([x.rest for x in ss])
     on, j = np.array([x.onset for x in ss])[which], np.array([x.j for x in ss])[which]
-    stretch = np.array([_qt_stretch(c, shapes[k], g) for k, g in zip(kinds, slow)])
+    ends = np.array([x.qt_end for x in ss])[which]
+    stretch = _qt_stretch(c, on, j, ends, slow)
     turn = np.sin(2*np.pi*c.breath*t/1000 + c.options.setdefault('phase', c.rng.uniform(0, 6.28)))
     gain = 1 + c.rng.normal(0, .012, len(t))
     lay_down(out, t - on, which, up, float(QRS_LEAD), 1., gain, turn, np.full(len(t), 1e9), np.ones(len(t)), fs)
     lay_down(out, t - on, which, rest, float(QRS_LEAD), STT_STEP, gain, turn, j, stretch, fs)
-    ends = np.array([x.qt_end for x in ss])[which]
     return t, kinds, j - on, j - on + (ends - j)*stretch
 
 def _draw_spikes(c, s, out, wiring, fs):
@@ -752,14 +751,14 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #069db228
+# %% ../nbs/03_simulate.ipynb #f3dce29e
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
     "Amplitudes in mV by lead, axis in degrees, and durations in ms of a beat's templates."
     up, rest = twelve(shape.up[:8]), twelve(shape.rest[:8])
     a, b = int(shape.onset + QRS_LEAD), int(shape.j + QRS_LEAD) + 1
-    x = up[:, a:b+1] + rest[:, np.clip(np.arange(a, b+1)//2, 0, rest.shape[1]-1)]
+    x = up[:, a:b+1] + rest[:, np.clip((np.arange(a, b+1)/STT_STEP).astype(int), 0, rest.shape[1]-1)]
     r, s = np.maximum(x.max(1), 0), np.maximum(-x.min(1), 0)
     at = np.argmax(x, 1)
     q = np.array([max(-x[i, :k+1].min(), 0) for i, k in enumerate(at)])
@@ -877,7 +876,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #c1939f0f
+# %% ../nbs/03_simulate.ipynb #cf562b6d
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -997,7 +996,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #35346959
+# %% ../nbs/03_simulate.ipynb #64ba54f6
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1021,13 +1020,15 @@ def _spans(c, t, qrs_end, t_end, odd, true, fs, n):
         else: out[f.key] = np.array([[0, n]])
     return out
 
+def _middle(x): return float(np.sort(x)[len(x)//2])
+
 def _measures(c, f, t, kinds, s, qt):
     "What a report's header holds."
     seen = (t > 0) & (t < 10000)
     rr = np.diff(t[seen]) if seen.sum() > 1 else np.array([60000/c.hr])
     pr = float(np.mean(s.conducted)) if s.conducted and c.rhythm in ('sinus', 'arrest', 'atrial') and c.av == 'normal' else None
-    hr, qtm = float(60000/rr.mean()), float(np.median(qt[seen])) if seen.any() else float(qt[0])
-    return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(np.median(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 120)) | {'RV5+SV1': f['RV5'] + f['SV1']}
+    hr, qtm = float(60000/rr.mean()), _middle(qt[seen]) if seen.any() else float(qt[0])
+    return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(_middle(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 120)) | {'RV5+SV1': f['RV5'] + f['SV1']}
 
 def simulate_one(
     seed:int, i:int,  # record `i` of a seed
@@ -1104,7 +1105,7 @@ def simulate(
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
 
-# %% ../nbs/03_simulate.ipynb #87f256f1
+# %% ../nbs/03_simulate.ipynb #b2e9a2ae
 _EIGHT = [0, 1, *range(6, 12)]
 
 def _speed(x, fs):
@@ -1164,7 +1165,8 @@ def measure(
     area = q.sum(1)
     out |= dict(QRS=(off - on)*ms, axis=float(np.degrees(np.arctan2((area[1] + area[2])/np.sqrt(3), area[0]))), sokolow=float(s[6] + max(r[10], r[11])), cornell=float(r[4] + s[8]))
     out |= _t_end(b, on, off, fs, np.median(np.diff(at))/fs if len(at) > 1 else 1.)
-    out['PR'] = _p_onset(b, on, fs)
+    rr = np.median(np.diff(at)) if len(at) > 1 else fs
+    out['PR'] = _p_onset(b, on, fs, int(rr - (out['QT'] or 400)*fs/1000 - .03*fs))
     return out
 
 def _t_end(b, on, off, fs, rr):
@@ -1180,15 +1182,16 @@ def _t_end(b, on, off, fs, rr):
     qt = (p + k + .5 - (m[p+k] + m[p+k+1])/2/d[k] - on)*1000/fs
     return dict(QT=float(qt), QTc=float(qt/np.cbrt(rr)))
 
-def _p_onset(b, on, fs):
-    "PR interval in ms, from where the P wave leaves its baseline."
-    y = b[_EIGHT, max(0, on - int(.36*fs)):on + 1]
+def _p_onset(b, on, fs, room):
+    "PR interval in ms, from where the P wave leaves its baseline; `room` is the number of samples from the T wave to the QRS."
+    if on < .12*fs or room < .1*fs: return None
+    y = b[_EIGHT, max(0, on - min(int(.36*fs), room)):on + 1]
     v = np.convolve(np.sqrt((np.diff(y, axis=1)**2).sum(0))*fs/1000, np.ones(7)/7, 'same')
     w = v[:len(v) - int(.04*fs)]
     if len(w) < 20: return None
     if w.max() < .0012: return None
     k = int(np.flatnonzero(w > .5*w.max())[-1])                                       # the last slope before the QRS, so no U wave
-    first = max(0, k - int(.115*fs))
+    first = max(0, k - int(.15*fs))
     k = first + int(np.flatnonzero(w[first:k+1] > .4*w.max())[0])
     start = _edge(v, k, -1, max(.15*w.max(), .0006), 3)
     return float((len(v) - max(start, k - int(.06*fs)))*1000/fs)
