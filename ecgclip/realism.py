@@ -9,7 +9,7 @@ __all__ = ['QUIET_BANDS', 'SLOW_BANDS', 'FAMILIES', 'quiet_spectrum', 'noise_ban
            'find_beats', 'beat_shape', 'rhythm', 'features', 'RealismError', 'compare', 'lead_correlations',
            'plot_comparison', 'judge', 'giveaways']
 
-# %% ../nbs/03a_realism.ipynb #ef9708e2
+# %% ../nbs/03a_realism.ipynb #1c8a7f8c
 from functools import lru_cache
 
 import numpy as np
@@ -19,7 +19,7 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 from .core import FS, LEADS, ECGClipError
 from .recording import MEASURED
 
-# %% ../nbs/03a_realism.ipynb #29508bc4
+# %% ../nbs/03a_realism.ipynb #90eb7955
 def _psd(x, fs):
     n = x.shape[-1]
     w = np.hanning(n)
@@ -51,7 +51,7 @@ def wander_bands(x, fs=FS):
     "`(..., 3)` the same of the whole record in `SLOW_BANDS`."
     return _in_bands(*_psd(x*1000, fs), SLOW_BANDS)
 
-# %% ../nbs/03a_realism.ipynb #a4c8a771
+# %% ../nbs/03a_realism.ipynb #ada420cd
 def _shares(x):
     d = np.diff(np.rint(x*1000), axis=-1)
     return np.stack([(d == 0).mean(-1), (np.diff(d, axis=-1) == 0).mean(-1), (np.abs(d) <= 1).mean(-1)], -1)
@@ -77,7 +77,7 @@ def flakiness(
     q = np.percentile(r[..., :r.shape[-1]//2], [10, 50, 90], axis=-1)
     return np.stack([q[1]/q[0], q[2]/q[1]], -1)
 
-# %% ../nbs/03a_realism.ipynb #502e0401
+# %% ../nbs/03a_realism.ipynb #49f7f312
 def find_beats(
     x, # `(leads, N)` mV
     fs=FS
@@ -110,7 +110,7 @@ def rhythm(
     if len(rr) < 2: return np.zeros(3)
     return np.array([rr.mean(), rr.std()/rr.mean(), np.diff(rr).std()/rr.mean()])
 
-# %% ../nbs/03a_realism.ipynb #ec85c524
+# %% ../nbs/03a_realism.ipynb #262ffbdd
 FAMILIES = dict(recording=('wander', 'noise', 'texture'), heart=('amplitude', 'correlation', 'beat', 'rhythm'))
 _LEVELS = (.2, 2, 25, 75, 98, 99.8)  # percentiles of a lead
 _NAMES = [LEADS[i] for i in MEASURED]
@@ -140,7 +140,7 @@ def features(
 
 class RealismError(ECGClipError): "Signals that cannot be compared."
 
-# %% ../nbs/03a_realism.ipynb #e796c69a
+# %% ../nbs/03a_realism.ipynb #7eb2d60f
 def compare(
     real,      # `(n, 12, N)` mV
     simulated, # `(m, 12, N)` mV
@@ -193,7 +193,7 @@ def _with_bars(s):
     q = np.percentile(s, [10, 50, 90], axis=0)
     return q[1], np.stack([q[1] - q[0], q[2] - q[1]])
 
-# %% ../nbs/03a_realism.ipynb #aa2fa628
+# %% ../nbs/03a_realism.ipynb #46b876dd
 def _classifiers(seed):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression

@@ -11,7 +11,7 @@ __all__ = ['ELECTRODES', 'MEASURED', 'DEVICES', 'WANDER_AT', 'ACCIDENTS', 'SLOW'
            'add_lines', 'drift', 'steady_noise', 'muscle_noise', 'envelope', 'artefacts', 'resample_spline',
            'RecordingError', 'record']
 
-# %% ../nbs/02e_recording.ipynb #ebde1272
+# %% ../nbs/02e_recording.ipynb #4bb9b0c9
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +23,7 @@ from scipy import fft
 
 from .core import FS, LEADS, ECGClipError
 
-# %% ../nbs/02e_recording.ipynb #a5df22fa
+# %% ../nbs/02e_recording.ipynb #2748806c
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
 MEASURED = tuple(LEADS.index(l) for l in ('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'))  # a device computes the other four
 
@@ -41,7 +41,7 @@ def twelve_leads(
     i, ii = m[:2]
     return np.stack([i, ii, ii - i, -(i + ii)/2, i - ii/2, ii - i/2, *m[2:]])
 
-# %% ../nbs/02e_recording.ipynb #0bc262af
+# %% ../nbs/02e_recording.ipynb #61a32527
 @dataclass(frozen=True)
 class Device:
     "A family of recorders, and how noisy the records are that it makes. Pairs of numbers are the median and the spread of its logarithm."
@@ -72,7 +72,7 @@ DEVICES = (
     Device('fine', .19, 500, 1., (.3, .45), (40., 100., 250., 250., 250., 250., 250.), (3, 6), zero_phase=.8, notch=1., muscle=(2.7, .5), arms=2.6, white=.3, wander=(55., .9), flakes=.2),
     Device('monitor', .06, 500, 1., (.55, .67), (70., 100., 100., 250.), (6, 4), zero_phase=1., notch=1., muscle=(3.2, .4), arms=1.5, white=.2, wander=(30., .7)))
 
-# %% ../nbs/02e_recording.ipynb #6f8984c4
+# %% ../nbs/02e_recording.ipynb #e8919434
 @dataclass(frozen=True)
 class Recording:
     "From which distributions the device, the noise and the accidents of a record are drawn. Shares are of records."
@@ -112,7 +112,7 @@ class Session:
     tremor: float          # µV at the arms
     accidents: frozenset   # names of fields of `Recording`
 
-# %% ../nbs/02e_recording.ipynb #c00fef7d
+# %% ../nbs/02e_recording.ipynb #1aa9672b
 def _choice(u, items): return items[int(u*len(items))]
 
 def _device(u, devices):
@@ -144,7 +144,7 @@ def draw_session(
         breath=s.noise*_breath_levels(u[8:], z[3], d.wander[0], 'breath' in happens), breaths=.15 + .3*u[10],
         tremor=80*u[11]*('tremor' in happens), accidents=happens)
 
-# %% ../nbs/02e_recording.ipynb #ec88dfd2
+# %% ../nbs/02e_recording.ipynb #d05c4606
 def butterworth(
     f,      # frequencies in Hz, above 0
     cut,    # frequency of half the power
@@ -178,7 +178,7 @@ def _responses(length, fs, highpass, lowpass, orders, zero_phase):
 
 def _filters(length, fs, s): return _responses(length, fs, s.highpass, s.lowpass, s.device.orders, s.zero_phase)
 
-# %% ../nbs/02e_recording.ipynb #135f9a20
+# %% ../nbs/02e_recording.ipynb #0441519c
 TAIL = 120  # samples
 
 def _length(n):
@@ -194,7 +194,7 @@ def with_tail(
     ramp = np.linspace(0, 1, length - n + 2, dtype=np.float32)[1:-1]
     return np.concatenate([x, x[:, -1:] + ramp*(x[:, :1] - x[:, -1:])], 1)
 
-# %% ../nbs/02e_recording.ipynb #07dc065b
+# %% ../nbs/02e_recording.ipynb #9885c12d
 def filtered(
     x,      # `(leads, L)` of even length that runs back into itself
     m,      # samples wanted, at the rate of the converter
@@ -207,7 +207,7 @@ def filtered(
     z *= h[:z.shape[1]]
     return fft.irfft(z, m, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #69df1e35
+# %% ../nbs/02e_recording.ipynb #74b868fd
 def muscle_power(
     f,     # frequencies in Hz
     decay, # Hz over which the power falls by e
@@ -233,7 +233,7 @@ def random_spectrum(
     _shaped(z, np.asarray(levels, np.float32)*np.float32(.75**.5/2**15), gain.astype(np.complex64), out)
     return out
 
-# %% ../nbs/02e_recording.ipynb #6217246a
+# %% ../nbs/02e_recording.ipynb #a32bbab6
 def wander_power(
     f, # frequencies in Hz
 ):     # power density, relative
@@ -269,7 +269,7 @@ def slow_spectrum(
         z += session.breath[:, None]*_normal(rng, 1, len(f))*np.sqrt(breath_power(f, session.breaths)*fs/length/.07)
     return z
 
-# %% ../nbs/02e_recording.ipynb #14183292
+# %% ../nbs/02e_recording.ipynb #2658913c
 def add_line(
     z,      # `(8, bins)` spectrum of the leads, changed in place
     rng,
@@ -295,7 +295,7 @@ def add_lines(z, rng, session, h, df):
         f0 = rng.uniform(4, 8)
         for k, part in ((1, 1.), (2, .4), (3, .15)): add_line(z, rng, k*f0, .3*k, part*session.tremor*ARMS*rng.random(9), h, df)
 
-# %% ../nbs/02e_recording.ipynb #6a9f25c1
+# %% ../nbs/02e_recording.ipynb #a616281b
 @lru_cache(64)
 def _halves(length, n):
     "Cosine and sine of the frequencies halfway between those of the FFT."
@@ -339,7 +339,7 @@ def muscle_noise(
     z = random_spectrum(rng, session.muscle, np.sqrt(power)*_filters(length, fs, session)[0])
     return fft.irfft(z, length, norm='forward')
 
-# %% ../nbs/02e_recording.ipynb #5482ddd8
+# %% ../nbs/02e_recording.ipynb #3df459c5
 def envelope(
     rng,
     points, # of time
@@ -364,7 +364,7 @@ def _enveloped(e, env):
             rise = (env[j, k+1] - env[j, k])/np.float32(b - a)
             for i in range(a, b): e[j, i] *= env[j, k] + rise*np.float32(i - a)
 
-# %% ../nbs/02e_recording.ipynb #c9c48f7c
+# %% ../nbs/02e_recording.ipynb #1d9d6635
 def artefacts(rng, n, fs, session):
     "`(9, n)` in µV: electrodes that are moved, potentials that jump and are brought back by the high pass."
     t, e = np.arange(n)/fs, np.zeros((9, n), np.float32)
@@ -379,7 +379,7 @@ def artefacts(rng, n, fs, session):
         e[k] += rng.choice([-1, 1])*rng.uniform(100, 1500)*after*side
     return e
 
-# %% ../nbs/02e_recording.ipynb #1c1ccbd9
+# %% ../nbs/02e_recording.ipynb #4527a15e
 @njit(cache=True)
 def _digitise(x, e, slow, gain, step, clip):
     "Clean leads, electrodes' noise and wander together, in whole steps of the converter; all in µV."
@@ -413,7 +413,7 @@ def _spline(y, up, down, n):
             out[l, i] = w[p, 0]*c[k] + w[p, 1]*c[k+1] + w[p, 2]*c[k+2] + w[p, 3]*c[k+3]
     return out
 
-# %% ../nbs/02e_recording.ipynb #552712e8
+# %% ../nbs/02e_recording.ipynb #2d7c21c0
 @njit(cache=True)
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
@@ -437,7 +437,7 @@ def _compressed(x, e, slow, session):
     y += x[:, :y.shape[1]]*np.float32(session.gain)
     return np.clip(np.rint(y/step)*step, -clip, clip)
 
-# %% ../nbs/02e_recording.ipynb #8c4b5a93
+# %% ../nbs/02e_recording.ipynb #c3cfbd19
 def resample_spline(
     y,    # `(leads, M)` at `rate`
     rate,
@@ -448,7 +448,7 @@ def resample_spline(
     r = Fraction(fs)/Fraction(rate)
     return _spline(np.ascontiguousarray(y, np.float32), r.numerator, r.denominator, n)
 
-# %% ../nbs/02e_recording.ipynb #d945c0bf
+# %% ../nbs/02e_recording.ipynb #665d9bc7
 def _check_signals(x, fs):
     if np.ndim(x) != 2 or len(x) != len(LEADS) or np.shape(x)[1] < fs: raise RecordingError('signals', f'shape {np.shape(x)}', 'Give the twelve leads, (12, N), of at least a second.')
     
