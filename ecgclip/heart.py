@@ -11,7 +11,7 @@ __all__ = ['LV', 'SEPTUM', 'RV', 'SEGMENTS', 'KIND', 'PLACE', 'NORMAL', 'AREA', 
            'make_heart', 'heart_parameters', 'draw_heart', 'Atria', 'p_wave', 'fibrillation', 'flutter', 'rr_intervals',
            'qt_of', 'lay_down', 'twelve']
 
-# %% ../nbs/02d_heart.ipynb #a4b0856a
+# %% ../nbs/02d_heart.ipynb #680a0a9c
 import csv
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -20,7 +20,7 @@ from importlib.resources import files
 import numpy as np
 from numba import njit
 
-# %% ../nbs/02d_heart.ipynb #6d7b1d82
+# %% ../nbs/02d_heart.ipynb #97b6e7fb
 _LEVELS = dict(basal=(-2.2, 3., 0.), mid=(.6, 2.8, .15), apical=(3., 1.9, .55))        # along the axis (cm), radius (cm), tilt of the normal to the apex
 _SECTORS = ('septal', 'anteroseptal', 'anterior', 'anterolateral', 'lateral', 'posterior', 'inferior', 'inferoseptal')
 _AXES = np.array([[.70, .42, .58], [-.65, .05, .755], [.29, -.90, .31]])               # to the apex, to the right ventricle, upwards and to the front
@@ -50,14 +50,17 @@ def _table():
 SEGMENTS, KIND, PLACE, NORMAL, AREA = _table()
 N_SEGMENTS = len(SEGMENTS)
 
+@lru_cache(None)
 def segments(
     *words  # each is a name such as 'anterior' with an optional level: 'basal anterior', 'apex', 'RV outflow'
 )->np.ndarray:  # (S,) bool
     "The segments whose names hold one of the words; of the right ventricle only if a word begins with `RV`."
     def fits(name, w): return name == w or set(w.split()) <= set(name.split()) and name.startswith('RV') == w.startswith('RV')
-    return np.array([any(fits(n, w) for w in words) for n in SEGMENTS])
+    out = np.array([any(fits(n, w) for w in words) for n in SEGMENTS])
+    out.setflags(write=False)
+    return out
 
-# %% ../nbs/02d_heart.ipynb #e3936c65
+# %% ../nbs/02d_heart.ipynb #3294f1ea
 @njit(cache=True)
 def activation_times(place, kind, wall, normal, sites, delay, septal, slow, across):
     """Times in ms at which the inner and the outer side of each segment fire, `(2,S)`.
@@ -89,7 +92,7 @@ def activation_times(place, kind, wall, normal, sites, delay, septal, slow, acro
         t[0, s] += delay[s]; t[1, s] += delay[s]
     return t
 
-# %% ../nbs/02d_heart.ipynb #d6f91fc1
+# %% ../nbs/02d_heart.ipynb #9455a565
 QRS_MS, QRS_LEAD, STT_STEP, STT_N = 300, 50, 4., 240   # a QRS template: 300 points of 1 ms, onset at 50; an ST-T one: 240 points of 4 ms from the same start
 
 @njit(cache=True)
@@ -129,32 +132,32 @@ def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
             ea, eb, fall, bow, x = min(ea*sa, 1e12), min(eb*sb, 1e12), fall*fs, bow*bs, x + STT_STEP
     return v
 
-# %% ../nbs/02d_heart.ipynb #4b73688d
+# %% ../nbs/02d_heart.ipynb #3b36771f
 _DOWER = np.array([[.632, -.235, -.059], [.235, 1.066, .132], [-.515, .157, .917], [.044, .164, 1.387], [.882, .098, 1.277], [1.213, .127, .601], [1.125, .127, .086], [.831, .076, -.230]])
 CHEST = np.array([[-5., -1.5, 9.], [0., -1.5, 9.5], [4., 0., 9.5], [8., 2., 8.], [11., 2., 4.], [12., 2., -1.5]])
+@njit(cache=True)
 def lead_field(
-    place:np.ndarray,      # (S,3) cm
-    chest:np.ndarray=CHEST, # (6,3) cm, the chest electrodes
-    near:float=.6,         # weight of the nearby part
-    limbs:np.ndarray=None  # (2,3) lead vectors of I and II
-)->np.ndarray:             # (8,S,3) mV for a unit of current at each place
+    place,  # (S,3) cm
+    chest,  # (6,3) cm, the chest electrodes
+    near    # weight of the nearby part
+):          # (8,S,3) mV for a unit of current at each place
     "What I, II and V1 to V6 see of a current at each place."
-    field = np.empty((8, len(place), 3))
-    field[:2] = (_DOWER[:2] if limbs is None else limbs)[:, None]
-    far = np.linalg.norm(_DOWER[2:], axis=1)
-    way = chest[:, None] - place
-    r = np.linalg.norm(way, axis=2, keepdims=True)
-    to = way/r**3*np.linalg.norm(CHEST, axis=1)[:, None, None]**2
-    base = _DOWER[2:] + (chest - CHEST)/np.linalg.norm(CHEST, axis=1)[:, None]*far[:, None]   # an electrode moved: the vector turns with it
-    field[2:] = (1 - near)*base[:, None] + near*far[:, None, None]*to
-    return field
+    out = np.empty((8, len(place), 3))
+    for s in range(len(place)):
+        for k in range(2): out[k, s] = _DOWER[k]
+        for k in range(6):
+            far, size = np.sqrt((_DOWER[k+2]**2).sum()), np.sqrt((CHEST[k]**2).sum())
+            way = chest[k] - place[s]
+            r = np.sqrt((way**2).sum())
+            out[k+2, s] = (1 - near)*(_DOWER[k+2] + (chest[k] - CHEST[k])/size*far) + near*far*way/r**3*size**2   # an electrode moved: the vector turns with it
+    return out
 
 def rotation(angles)->np.ndarray:
     "Rotation matrix for angles in radians around x, y and z."
     (a, b, c), (sa, sb, sc) = np.cos(angles), np.sin(angles)
     return np.array([[b*c, -b*sc, sb], [sa*sb*c + a*sc, a*c - sa*sb*sc, -sa*b], [sa*sc - a*sb*c, sa*c + a*sb*sc, a*b]])
 
-# %% ../nbs/02d_heart.ipynb #67690e1c
+# %% ../nbs/02d_heart.ipynb #2783ed71
 _SITES = dict(  # where the conduction system ends: segment, time in ms, speed in cm/ms, reach
     septal=('mid septal', 0., .16, 0), anterior=('mid anterior', 6., .2, 0), posterior=('mid inferior', 6., .2, 0), right=('RV apical low', 12., .13, 1))
 
@@ -212,7 +215,7 @@ def beat(
 
 def lead_weights(heart:Heart, leads)->np.ndarray:
     "(L,2S) what an action potential on the inner and the outer side of each segment adds to each lead, in mV."
-    weight = (leads*heart.normal).sum(2)*heart.area*heart.scale                         # (L,S)
+    weight = np.einsum('lsk,sk->ls', leads, heart.normal)*(heart.area*heart.scale)      # (L,S)
     weights = np.concatenate([weight*(1 - heart.beta), -weight*(1 + heart.beta)], 1)    # inside, outside
     weights[:, _BASAL] -= weights.sum(1, keepdims=True)/len(_BASAL)                     # a closed surface at rest makes no current
     return weights
@@ -230,7 +233,7 @@ def heart_leads(heart:Heart)->np.ndarray:
     r = rotation(np.array([heart.turn*.6, 0, heart.turn]))
     return np.concatenate([still, still@r - still])
 
-# %% ../nbs/02d_heart.ipynb #4a3c865f
+# %% ../nbs/02d_heart.ipynb #4b505be3
 _GROUPS = [*_SECTORS, 'basal', 'apical', 'apex', 'RV', 'RV basal', 'RV outflow', 'RV anterior']
 _GROUP = np.array([[bool(segments(g)[i]) for g in _GROUPS] for i in range(N_SEGMENTS)], float)
 _GROUP[:, 11] = [n.startswith('RV ') and n != 'RV outflow' for n in SEGMENTS]
@@ -273,7 +276,7 @@ def draw_heart(rng, age=50., female=False, spread=1.)->Heart:
     "A healthy person's heart; see `heart_parameters`."
     return make_heart(heart_parameters(rng, age, female, spread))
 
-# %% ../nbs/02d_heart.ipynb #bf43e87c
+# %% ../nbs/02d_heart.ipynb #f07e6cf3
 P_N, P_STEP = 200, 2.                                                             # a template: 200 points of 2 ms from its onset
 ATRIAL = _DOWER*np.array([1., 1., .9, .75, .6, .6, .6, .6])[:, None]            # lead vectors at the atria, which are farther from the chest electrodes
 
@@ -303,7 +306,7 @@ def p_wave(
 
 _TA = np.array([.010, .026, .016, .018, .020, .022, .025, .021])                        # mV: the atria's own T wave, against P, measured in healthy people
 
-# %% ../nbs/02d_heart.ipynb #1d2427d7
+# %% ../nbs/02d_heart.ipynb #46465a5c
 def fibrillation(
     rng, n, fs,
     mv=.06,   # coarse 0.1 and more, fine 0.03
@@ -336,7 +339,7 @@ def flutter(
     late = np.roll(w, int(.06*period/P_STEP))
     return ATRIAL@(np.outer(v, w) + np.outer((.1, 0., .35), -late))*mv*(-1 if clockwise else 1)
 
-# %% ../nbs/02d_heart.ipynb #fdf4a2f3
+# %% ../nbs/02d_heart.ipynb #32a57ca6
 def rr_intervals(
     rng, n,      # how many
     mean,        # s
@@ -352,7 +355,7 @@ def rr_intervals(
     x = np.sqrt(share)*fast/.72 + np.sqrt(1 - share)*slow/max(slow.std(), .3)
     return np.clip(mean + sdnn*x, .25, 4.)
 
-# %% ../nbs/02d_heart.ipynb #c101eb2b
+# %% ../nbs/02d_heart.ipynb #33e0d1ad
 def qt_of(
     qtc,  # ms
     rr    # s
@@ -360,7 +363,7 @@ def qt_of(
     "QT interval at an RR interval, after Fridericia (1920)."
     return qtc*np.cbrt(rr)
 
-# %% ../nbs/02d_heart.ipynb #e8bc6312
+# %% ../nbs/02d_heart.ipynb #b1bc2d75
 @njit(cache=True)
 def lay_down(out, times, which, bank, lead_ms, step_ms, gain, turn, bend, stretch, fs):
     """Add templates to `out` `(8,N)`: number `which[k]` of `bank` `(M,16,n)`, whose point `lead_ms/step_ms` comes at `times[k]` ms, with a gain, a share of the breath's part

@@ -10,7 +10,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #3e5198df
+# %% ../nbs/03_simulate.ipynb #3a984b78
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,12 +18,12 @@ from functools import lru_cache
 import numpy as np
 
 from .core import FS, LEADS, N_SAMPLES, ConfigError
-from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD, RV, SEGMENTS, SEPTUM, STT_STEP, activation, beat, draw_heart, fibrillation, flutter, heart_leads, lay_down, lead_weights,
+from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD, RV, SEGMENTS, SEPTUM, STT_STEP, activation, beat, draw_heart, fibrillation, flutter, heart_leads, lay_down, lead_field, lead_weights,
                            p_wave, qt_of, rotation, rr_intervals, segments, twelve)
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #c2e46840
+# %% ../nbs/03_simulate.ipynb #6aa79045
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -69,7 +69,7 @@ def draw_case(rng)->Case:
     return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(147 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #c753047a
+# %% ../nbs/03_simulate.ipynb #4286b4b9
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -89,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #35eae7ac
+# %% ../nbs/03_simulate.ipynb #4a07e147
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -123,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #52ebf1c9
+# %% ../nbs/03_simulate.ipynb #b671695c
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -145,11 +145,11 @@ def _later(c, names, ms, speed=1.):
             at, t, v, r = c.heart.sites[n]
             c.heart.sites[n] = at, t + ms, v*speed, r
 
-@effect('CRBBB', 'vent', 3)
+@effect('CRBBB', 'vent', 4)
 def _(c, s): _without(c, 'right'); c.heart.slow = .070 - .022*s; c.heart.coupling = .35
 @effect('IRBBB', 'vent', 2.5)
 def _(c, s): _later(c, ['right'], 14 + 16*s, .75)
-@effect('CLBBB', 'vent', 2, bars='infarct LVH')
+@effect('CLBBB', 'vent', 2.5, bars='infarct LVH')
 def _(c, s): _without(c, *_LEFT); c.heart.slow = .088 - .03*s; c.heart.coupling = .35; _t_by(c, .1 + .3*c.rng.random(), segments('lateral', 'anterolateral', 'posterior', 'apex')*1.)
 @effect('ILBBB', 'vent', .5, bars='infarct')
 def _(c, s): _later(c, _LEFT, 12 + 12*s)
@@ -182,7 +182,7 @@ def _(c, s):
 
 def _now(c):
     "Features of the case's beat as it is now."
-    up, rest, _ = beat(c.heart, heart_leads(c.heart)[:8])
+    up, rest, _ = beat(c.heart, _still(c.heart))
     on, j = qrs_limits(up)
     return features(Shape(up, rest, on, j, j + 250))
 
@@ -200,7 +200,7 @@ def _cap(c, limb, chest):
 
 def _lead_change(c, inner, outer):
     "(8,) mV that plateaus of these heights, inside and outside, add to the leads."
-    return lead_weights(c.heart, heart_leads(c.heart)[:8])@np.concatenate([inner, outer])
+    return lead_weights(c.heart, _still(c.heart))@np.concatenate([inner, outer])
 
 def _st_by(c, mv, inner=0., outer=0.):
     "Lower the plateaus in proportion to the given shares until the lead that shows it most has an ST change of `mV`."
@@ -214,12 +214,16 @@ def _t_by(c, mv, share):
     k = min(mv/max(np.abs(_lead_change(c, 0*share, steep*share)).max(), 1e-4), 160/max(np.abs(share).max(), 1e-3))
     c.heart.gradient = c.heart.gradient - k*share
 
+def _still(heart):
+    "(8,S,3) lead field without breath."
+    return lead_field(heart.place, heart.chest, heart.near)*heart.gain[:, None, None]
+
 def _turn(c, angle, y=0., x=0.):
     "Turn the heart in the frontal plane (to the right if positive), around the long way, and around x."
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #f0c9520c
+# %% ../nbs/03_simulate.ipynb #3c417fb7
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -290,7 +294,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #8e9e1f33
+# %% ../nbs/03_simulate.ipynb #cc6b5174
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -395,7 +399,7 @@ def _(c, s):
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = 2.8 + 3*s
 
-# %% ../nbs/03_simulate.ipynb #cf54e0fb
+# %% ../nbs/03_simulate.ipynb #e74621d7
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -428,7 +432,7 @@ def _terms_of(name): return frozenset((name, EFFECTS[name].group))
 
 def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #4e9d012e
+# %% ../nbs/03_simulate.ipynb #107cdbaa
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -628,7 +632,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #8c7e3e19
+# %% ../nbs/03_simulate.ipynb #92a089f8
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -751,14 +755,16 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #f3dce29e
+# %% ../nbs/03_simulate.ipynb #aeefe685
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
     "Amplitudes in mV by lead, axis in degrees, and durations in ms of a beat's templates."
     up, rest = twelve(shape.up[:8]), twelve(shape.rest[:8])
     a, b = int(shape.onset + QRS_LEAD), int(shape.j + QRS_LEAD) + 1
-    x = up[:, a:b+1] + rest[:, np.clip((np.arange(a, b+1)/STT_STEP).astype(int), 0, rest.shape[1]-1)]
+    at, step = np.divmod(np.arange(a, b+1), STT_STEP)
+    at = at.astype(int)
+    x = up[:, a:b+1] + rest[:, at]*(1 - step/STT_STEP) + rest[:, at+1]*(step/STT_STEP)
     r, s = np.maximum(x.max(1), 0), np.maximum(-x.min(1), 0)
     at = np.argmax(x, 1)
     q = np.array([max(-x[i, :k+1].min(), 0) for i, k in enumerate(at)])
@@ -876,7 +882,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #cf562b6d
+# %% ../nbs/03_simulate.ipynb #8cbf837f
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -996,7 +1002,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #64ba54f6
+# %% ../nbs/03_simulate.ipynb #7c199ebc
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1105,7 +1111,7 @@ def simulate(
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
 
-# %% ../nbs/03_simulate.ipynb #b2e9a2ae
+# %% ../nbs/03_simulate.ipynb #9971ace7
 _EIGHT = [0, 1, *range(6, 12)]
 
 def _speed(x, fs):
