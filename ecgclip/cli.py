@@ -10,11 +10,12 @@ __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'draw_run
 
 # %% ../nbs/17_cli.ipynb #35f69814
 import argparse, json, os, sys, textwrap, types, warnings
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
-from .core import Config, ECGClipError, data_root
+from .core import Config, ConfigError, ECGClipError, N_LEADS, N_SAMPLES, data_root
 
 # %% ../nbs/17_cli.ipynb #d8c3ea60
 def _plain(t):
@@ -47,7 +48,7 @@ def _kind(t):
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
-    'common space and loss': 'embed_dim temperature duplicates equal_reports'.split(),
+    'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports'.split(),
     'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
     'output and tracking': 'out track wandb_project watch log_freq'.split()}
 
@@ -65,7 +66,7 @@ def add_config_options(parser):
         for n in names: g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=_help(byname[n]), **_kind(hints[n]))
 
 # %% ../nbs/17_cli.ipynb #e35a45a7
-_PRESETS = dict(demo=Config.demo, recommended=Config.recommended, published=Config.published)
+_PRESETS = dict(demo=Config.demo, simulated=Config.simulated, recommended=Config.recommended, published=Config.published)
 
 def config_from_args(
     args:dict,  # options that were given
@@ -73,7 +74,7 @@ def config_from_args(
 )->Config:
     "A preset, a settings file over it, options over both."
     given = {k: v for k, v in args.items() if k not in ('preset', 'config')}
-    preset = args.get('preset') or ('recommended' if given.get('data') and gpu else 'demo')
+    preset = args.get('preset') or ('recommended' if given.get('data') and gpu else 'simulated' if given.get('simulate') else 'demo')
     if args.get('config'): return Config.from_json(args['config']).replace(**given)
     if given.get('data') and preset == 'demo': given = dict(detail='full', patience=10) | given  # a set of one's own is no demo
     return _PRESETS[preset](**given)
@@ -175,9 +176,9 @@ def _parser(name, what, epilog=''):
 
 def _pretrain_parser():
     p = _parser('pretrain', 'Pretrain an ECG encoder and a text encoder into one space.\n\nWithout DATA a small model is trained on the real ECGs that come with the package.',
-        'examples:\n  ecgclip-pretrain\n  ecgclip-pretrain my.csv --text-encoder small --epochs 20\n  ecgclip-pretrain my.csv --preset published --device cuda')
+        'examples:\n  ecgclip-pretrain\n  ecgclip-pretrain my.csv --text-encoder small --epochs 20\n  ecgclip-pretrain my.csv --preset published --device cuda\n  ecgclip-pretrain --simulate 20000\n  ecgclip-pretrain my.csv --simulate 20000 --simulate-mix 0.5')
     p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a table (CSV, TSV, JSONL, Parquet, XLSX) with the columns path and report, or a folder from ecgclip-prepare')
-    p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, else recommended')
+    p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, simulated with --simulate alone, else recommended')
     p.add_argument('--config', metavar='FILE', help='settings as JSON, such as the config.json of another run')
     add_config_options(p)
     return p
@@ -194,8 +195,10 @@ def pretrain(argv=None):
     _run(_pretrain, argv)
 
 def _prepare_parser():
-    p = _parser('prepare', 'Check a table of ECGs and reports, and write it as one memory-mapped set that trains faster.', 'example:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set')
-    p.add_argument('source', help='a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with the columns path and report; patient_id, split, codes, fs and unit are used where they are. Paths are WFDB records, .npy or .npz files')
+    p = _parser('prepare', 'Check a table of ECGs and reports, and write it as one memory-mapped set that trains faster.', 'examples:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set\n  ecgclip-prepare simulate:20000 simulated')
+    p.add_argument('source', help='a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with the columns path and report; patient_id, split, codes, fs and unit are used where they are. Paths are WFDB records, .npy or .npz files. Or simulate:N, N simulated pairs')
+    p.add_argument('--seed', type=int, default=0, metavar='N', help='of simulated pairs (default: %(default)s)')
+    p.add_argument('--language', choices=('zh', 'en'), default='zh', help='of the reports of simulated pairs (default: %(default)s)')
     p.add_argument('dest', help='folder to make')
     p.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of NumPy files that do not state it (a column fs does, row by row); else 500')
     p.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of NumPy files that do not state it (a column unit does, row by row); else mV')
@@ -221,11 +224,25 @@ def _summary(data, tokenizer, max_tokens):
     rows = data.df.row.astype(int).tolist() if 'row' in data.df else None
     return summarise_reports(data.reports, tokenizer or load_tokenizer('tiny', data.reports), max_tokens, rows)
 
+@contextmanager
+def _source(a):
+    "What `prepare` reads: the table, or simulated pairs, which wait in a temporary file beside the folder to be made."
+    kind, _, n = a.source.partition(':')
+    if kind != 'simulate': yield a.source, dict(fs=a.fs, unit=a.unit, short=a.short, missing=a.missing); return
+    if not n.isdigit() or not int(n): raise ConfigError('source', f'{a.source!r} names no number of pairs', 'Write for example simulate:20000.')
+    import tempfile, numpy as np
+    from ecgclip.loaders import simulated_data
+    with tempfile.TemporaryDirectory(dir=Path(a.dest).absolute().parent, prefix='.simulate') as tmp:
+        array = np.lib.format.open_memmap(Path(tmp)/'signals.npy', 'w+', '<i2', (int(n), N_LEADS, N_SAMPLES))
+        data = simulated_data(int(n), a.seed, language=a.language, array=array, progress=True)
+        data.df['split'] = [('test', 'valid', *['train']*8)[i % 10] for i in range(len(data))]
+        yield data, {}
+
 def _prepare(argv):
     from ecgclip.data import describe, prepare
     a = _prepare_parser().parse_args(argv)
     reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
-    data = prepare(a.source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, fs=a.fs, unit=a.unit, short=a.short, missing=a.missing)
+    with _source(a) as (source, kwargs): data = prepare(source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, **kwargs)
     print(describe(data))
     if len(data.skipped): print(f'\n{len(data.skipped)} records are left out; {Path(a.dest)/"skipped.csv"} lists them with reasons.')
     print(f'\nReports (tokens of the text encoder {a.text_encoder}{"" if reader[0] else ", whose vocabulary is made from these reports"}):\n{_summary(data, *reader)}\n')

@@ -102,6 +102,7 @@ class Config:
     temperature: float = _opt(0.07, 'of the contrastive loss, at the start')
     duplicates: Literal['mask', 'positive', 'negative'] = _opt('mask', 'what an equal report of another ECG in the batch is')
     equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
+    true_reports: bool = _opt(True, 'with simulated pairs: a report that is true of another ECG of the batch counts as an equal one')
     epochs: int = _opt(100, 'passes over the training records')
     batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step; auto takes as many as the memory holds, at most 256')
     lr_rate: float = _opt(1e-3, 'highest learning rate')
@@ -239,7 +240,7 @@ def recommended(cls:Config, **kwargs):
 @patch(cls_method=True)
 def simulated(cls:Config, **kwargs):
     "For training on simulated pairs, on two CPU cores: a residual network over the signal, a small text encoder, fresh pairs in large batches."
-    return cls(simulate=20_000, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=2e-3, weight_decay=1e-2,
+    return cls(simulate=20_000, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
                equal_reports='findings', patience=0, max_tokens=64).replace(**kwargs)
 
 # %% ../nbs/00_core.ipynb #daaa8e0a

@@ -8,13 +8,13 @@ Docs: https://ecgclip.github.io/ecgclip/loaders.html.md"""
 __all__ = ['SMALL_CARD', 'SMALL_LIMIT', 'MOST_PAIRS', 'UNKNOWN_PAIRS', 'VALID_SEED', 'N_VALID', 'pick_device', 'Machine',
            'look_at_machine', 'image_bytes', 'precompute_images', 'ImageStore', 'ModeChoice', 'published_mode',
            'measured_mode', 'choose_mode', 'saved_bytes', 'largest_batch', 'pick_workers', 'Pairs', 'stable_group',
-           'simulated_groups', 'simulated_data', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders', 'LoaderPlan',
-           'ecg_dataloaders']
+           'stable_groups', 'fact_bits', 'shown_by', 'pair_facts', 'simulated_data', 'SimulatedPairs', 'PairLoader',
+           'ECGDataLoaders', 'LoaderPlan', 'ecg_dataloaders']
 
 # %% ../nbs/05_loaders.ipynb #b50a64ea
 import hashlib, json, os, random, shutil, time
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from fastcore.basics import store_attr
 
 from .core import Config, ConfigError, N_LEADS, N_SAMPLES, data_root, new_folder
 from .data import ECGData, _Array
-from .reports import compose_report, finding_set, implied_by, terms
+from .reports import compose_report, extract_findings, finding_set, implied_by, terms
 from .tensor import TensorECG
 from .transforms import ECGToImages
 
@@ -311,19 +311,43 @@ def stable_group(
     "A number for equal things, the same in every process."
     return int.from_bytes(hashlib.blake2b(repr(what).encode(), digest_size=8).digest(), 'big') >> 2
 
-def _said(findings):
-    "What a report states, as `finding_set` tells it, from the findings that it was written from."
-    said = {(f.key, f.status) for f in findings if f.status in ('present', 'uncertain')}
-    sure = frozenset().union(*(implied_by(k) for k, s in said if s == 'present'))
-    return sorted(f for f in said if f[0] not in sure)
+def stable_groups(
+    reports,  # list of str
+    by='text' # 'text' or 'findings'
+)->np.ndarray: # (N,) int64
+    "Groups of equal reports, comparable between any two lists."
+    return np.array([stable_group(r if by == 'text' else sorted(finding_set(r)) or r) for r in reports], dtype=np.int64)
 
-def simulated_groups(
-    simulated,  # from `simulate`
-    by='text'   # 'text' or 'findings'
-)->np.ndarray:  # (n,) int64
-    "Groups of equal reports of simulated pairs."
-    if by == 'text': return np.array([stable_group(r) for r in simulated.reports])
-    return np.array([stable_group(_said(f) or r) for f, r in zip(simulated.stated, simulated.reports)])
+@lru_cache(None)
+def _fact_places(): return {t.key: divmod(i, 62) for i, t in enumerate(terms())}
+
+def fact_bits(
+    keys,  # N sets of keys of findings
+)->np.ndarray:  # (N,W) int64, a bit a finding
+    "Sets of findings as bits, for `true_pairs`."
+    places = _fact_places()
+    out = np.zeros((len(keys), 1 + len(places)//62), np.int64)
+    for row, some in zip(out, keys):
+        for k in some: row[places[k][0]] |= 1 << places[k][1]
+    return out
+
+_SOUND = frozenset('NSR SA NAX SB STach CR CCR CD Brady TACHY IRREG'.split())   # do not make a tracing abnormal by themselves
+
+def shown_by(
+    keys  # of the findings that are true of an ECG
+)->frozenset:
+    "All that is true of it: with what findings imply, and whether it is normal or abnormal."
+    every = frozenset(keys).union(*map(implied_by, keys))
+    return every | ({'NORM', 'NAX'} if every <= {'NSR', 'NAX'} else set() if every <= _SOUND else {'ABN'})
+
+def pair_facts(
+    reports,   # N reports
+    true=None  # N sets of keys that are true of the ECGs; nothing: what the reports say
+)->np.ndarray: # (N,3W) int64
+    "What each ECG shows, what its report states, and what it denies, as `true_pairs` takes it."
+    said = [{s: {f.key for f in found if f.status == s} for s in ('present', 'absent')} for found in map(extract_findings, reports)]
+    shown = [shown_by(t) for t in true] if true is not None else [frozenset(s['present']).union(*map(implied_by, s['present'])) for s in said]
+    return np.concatenate([fact_bits(o) for o in (shown, [s['present'] for s in said], [s['absent'] for s in said])], 1)
 
 def simulated_data(
     n,             # records
@@ -357,12 +381,12 @@ class SimulatedPairs:
         *,
         language='zh', # of the reports
         by='text',     # groups: equal of 'text' or of 'findings'
+        facts=True,    # the target tells which reports are true of which ECGs
         own=None,      # an `ECGData`
         share=1.       # of simulated pairs, above 0; below 1 with `own`
     ):
         if not 0 < share <= 1 or (own is None) != (share == 1): raise ConfigError('simulate_mix', f'{share} {"with" if own is not None else "without"} records of one\'s own', 'Give a share between 0 and 1, 1 without such records.')
         store_attr(); self.epoch, self.tokenizer, self._few = 0, None, None
-        if own is not None: self.own_groups = np.array([stable_group(g) for g in (own.reports if by == 'text' else [sorted(finding_set(r)) or r for r in own.reports])])
     def __len__(self): return round(self.n/self.share)
     def __getitem__(self, i): return i
 
@@ -390,7 +414,7 @@ class SimulatedPairs:
         return after > before, before
 
     def batch(self, idxs):
-        "(ecg, tokens, target) of the consecutive pairs `idxs` of this epoch; target (B,2) holds the pair's number and its group."
+        "(ecg, tokens, target) of the consecutive pairs `idxs` of this epoch; target (B,2) holds the pair's number and its group, with facts (B,2+3W) those, too."
         if self.tokenizer is None: raise ConfigError('tokens', 'no tokenizer yet', 'Make the Learner with pretrain_learner.')
         from ecgclip.simulate import simulate
         idxs = np.asarray(idxs)
@@ -398,17 +422,18 @@ class SimulatedPairs:
         parts = []
         if made.any():
             d = simulate(int(made.sum()), self.seed, language=self.language, start=self.epoch*self.n + int(before[made][0]))
-            parts.append((d.signals, list(d.reports), simulated_groups(d, self.by)))
+            parts.append((d.signals, list(d.reports), [{f.key for f in o} for o in d.findings]))
         if not made.all(): parts.append(self._own_part(self.epoch*(len(self) - self.n) + (idxs - before)[~made]))
-        ecgs, reports, groups = (list(o) for o in zip(*parts))
-        target = np.stack([idxs, np.concatenate(groups)], 1)
-        return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(sum(reports, [])), torch.from_numpy(target)
+        ecgs, reports, true = zip(*parts)
+        target = [np.stack([idxs, stable_groups(sum(reports, []), self.by)], 1)]
+        if self.facts: target += [np.concatenate([pair_facts(r, t) for r, t in zip(reports, true)])]
+        return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(sum(reports, [])), torch.from_numpy(np.concatenate(target, 1))
 
     def _own_part(self, places):
         "Records of one's own: pass after pass in a new order."
         rounds = {r: np.random.default_rng([self.seed, int(r)]).permutation(len(self.own)) for r in set(places//len(self.own))}
         rows = [int(rounds[p//len(self.own)][p % len(self.own)]) for p in places]
-        return self.own.ecgs(rows), [self.own.reports[i] for i in rows], self.own_groups[rows]
+        return self.own.ecgs(rows), [self.own.reports[i] for i in rows], None
 
 # %% ../nbs/05_loaders.ipynb #8230f67e
 class PairLoader(DataLoader):
@@ -513,7 +538,7 @@ def _simulated_dataloaders(data, tokenize, config, machine, verbose):
     own = _split(data, 'train') if share < 1 else None
     if own is not None and config.limit: own = own.subset(range(min(config.limit, len(own))))
     valid = _split(data, 'valid') if own is not None else simulated_data(N_VALID, VALID_SEED + config.seed, language=config.language, split='valid').grouped(config.groups_by)
-    train = SimulatedPairs(config.simulate, config.seed, language=config.language, by=config.groups_by, own=own, share=share)
+    train = SimulatedPairs(config.simulate, config.seed, language=config.language, by=config.groups_by, facts=config.true_reports, own=own, share=share)
     workers = config.workers if config.workers is not None else min(max(machine.cpus - 1, 1), 8) if os.name == 'posix' else 0
     bs = min(128 if config.batch_size == 'auto' else config.batch_size, len(train))
     dls = _pair_loaders((train, Pairs(valid)), bs, config, machine, workers, config.seed)
