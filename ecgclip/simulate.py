@@ -10,7 +10,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
            'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings', 'closure', 'general_statements', 'is_normal',
            'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
-# %% ../nbs/03_simulate.ipynb #a34c5f35
+# %% ../nbs/03_simulate.ipynb #0a710177
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD
 from .recording import record
 from .reports import Finding, compose_report, implied_by, terms
 
-# %% ../nbs/03_simulate.ipynb #d61d3ac3
+# %% ../nbs/03_simulate.ipynb #4648f37a
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
@@ -69,7 +69,7 @@ def draw_case(rng)->Case:
     return Case(rng, age, female, heart, atria, hr=float(np.clip(rng.normal(70 + 2*female, 9), 60.5, 99)), pr=float(np.clip(rng.normal(147 + .25*(age - 50), 18), 121, 199)),
                 qtc=rng.normal(402 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
-# %% ../nbs/03_simulate.ipynb #e4ad62f7
+# %% ../nbs/03_simulate.ipynb #0fef402e
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -89,7 +89,7 @@ def effect(name, group, weight=1., keys=None, bars=()):
         return f
     return deco
 
-# %% ../nbs/03_simulate.ipynb #7d549262
+# %% ../nbs/03_simulate.ipynb #2da66344
 _NOT_SINUS = 'av atrial'
 
 def _rhythm(name, weight, keys=None, bars='', **fields):
@@ -123,7 +123,7 @@ _rhythm('VPP', 2, 'VPP', 'av atrial vent voltage infarct stt electrolyte', rhyth
 _rhythm('DPP', 1, 'DPP', 'av atrial vent voltage infarct stt electrolyte', rhythm='paced', hr=_between(58, 85), options=_options(mode='D'))
 _rhythm('AP', .7, 'AP', 'av atrial', rhythm='paced', hr=_between(58, 85), options=_options(mode='A'))
 
-# %% ../nbs/03_simulate.ipynb #29cbe493
+# %% ../nbs/03_simulate.ipynb #78dd7abb
 @effect('IAVB', 'av', 3)
 def _(c, s): c.pr = 204 + 130*s**1.5
 @effect('SPRI', 'av', 1)
@@ -146,7 +146,7 @@ def _later(c, names, ms, speed=1.):
             c.heart.sites[n] = at, t + ms, v*speed, r
 
 @effect('CRBBB', 'vent', 4)
-def _(c, s): _without(c, 'right'); c.heart.slow = .070 - .022*s; c.heart.coupling = .35
+def _(c, s): _without(c, 'right'); c.heart.slow = .066 - .022*s; c.heart.septal = min(c.heart.septal, .034); c.heart.coupling = .35
 @effect('IRBBB', 'vent', 2.5)
 def _(c, s): _later(c, ['right'], 14 + 16*s, .75)
 @effect('CLBBB', 'vent', 2.5, bars='infarct LVH')
@@ -223,7 +223,7 @@ def _turn(c, angle, y=0., x=0.):
     r = rotation(np.array([x, y, angle]))
     c.heart.place, c.heart.normal = c.heart.place@r.T, c.heart.normal@r.T
 
-# %% ../nbs/03_simulate.ipynb #89ed927f
+# %% ../nbs/03_simulate.ipynb #b17e2fbf
 def _ectopic(name, weight, keys=None, bars=''):
     def apply(c, s): c.ectopy = name; c.options['often'] = s
     effect(name, 'ectopy', weight, keys, bars)(apply)
@@ -294,7 +294,7 @@ def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atri
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
 
-# %% ../nbs/03_simulate.ipynb #8110911a
+# %% ../nbs/03_simulate.ipynb #c5f18350
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal;mid posterior'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
@@ -399,7 +399,7 @@ def _(c, s):
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = 2.8 + 3*s
 
-# %% ../nbs/03_simulate.ipynb #eb83d795
+# %% ../nbs/03_simulate.ipynb #cc3a9c6e
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
 @effect('PLR', 'leads', 1, bars='PRWP')
@@ -432,7 +432,7 @@ def _terms_of(name): return frozenset((name, EFFECTS[name].group))
 
 def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(a.bars) and _terms_of(a.name).isdisjoint(b.bars))
 
-# %% ../nbs/03_simulate.ipynb #70fa70c2
+# %% ../nbs/03_simulate.ipynb #cbaee669
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
 
@@ -632,7 +632,7 @@ def _paced(c):
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
 
-# %% ../nbs/03_simulate.ipynb #91d55d33
+# %% ../nbs/03_simulate.ipynb #45c26b46
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
 
 def _wiring(swap)->np.ndarray:
@@ -755,7 +755,7 @@ def _draw_atria(c, s, out, wiring, fs):
         w = o['waves']; n = len(w)
         lay_down(out, w, np.zeros(n, np.int64), bank, 0., P_STEP, np.ones(n), np.zeros(n), np.full(n, 1e9), np.ones(n), fs)
 
-# %% ../nbs/03_simulate.ipynb #a1ca258e
+# %% ../nbs/03_simulate.ipynb #1d6cea21
 _AT = {l: i for i, l in enumerate(LEADS)}
 
 def features(shape, stretch=1.)->dict:
@@ -882,7 +882,7 @@ def true_findings(c, f, m, odd)->list:
     if c.swap: say('ALR' if c.swap == 'RA LA' else 'PLR')
     return sorted(found.values(), key=lambda x: x.term.order)
 
-# %% ../nbs/03_simulate.ipynb #048aa739
+# %% ../nbs/03_simulate.ipynb #32f25bf3
 _LEADINS = dict(
     zh=('心电图示：', '心电图提示：', '心电图诊断：', '诊断：', '结论：', '该心电图显示：', '心电图显示', '心电图表现为', 'ECG：', 'ECG示：', 'ECG提示', '心电图结论：', '提示：', '印象：', '检查结论：', '检查所见：', '诊断意见：', '心电图报告：', '本次心电图：',
         '心电图检查提示', '十二导联心电图示：', '12导联心电图：', '静息心电图：', '常规心电图示', '床旁心电图：', '心电图诊断意见：', '门诊心电图：', '入院心电图：', '急诊心电图示：', '复查心电图：', '这份心电图显示', '患者心电图示', '该患者心电图提示', '此图为', '图示：',
@@ -1002,7 +1002,7 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
-# %% ../nbs/03_simulate.ipynb #aa9fd8ba
+# %% ../nbs/03_simulate.ipynb #3cbd8d75
 @dataclass
 class Simulated:
     "Simulated ECGs."
@@ -1111,7 +1111,7 @@ def simulate(
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
 
-# %% ../nbs/03_simulate.ipynb #66c93770
+# %% ../nbs/03_simulate.ipynb #822ac6d3
 _EIGHT = [0, 1, *range(6, 12)]
 
 def _speed(x, fs):
