@@ -288,7 +288,7 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(nn.GroupNorm(groups, n_in), nn.ReLU(), nn.Conv1d(n_in, n_out, kernel, stride, **pad),
                                     nn.GroupNorm(groups, n_out), nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(n_out, n_out, kernel, **pad))
         self.shortcut = nn.Identity() if n_in == n_out and stride == 1 else nn.Sequential(nn.AvgPool1d(stride, ceil_mode=True), nn.Conv1d(n_in, n_out, 1, bias=False))
-        nn.init.zeros_(self.branch[-1].weight)   # a block begins as its shortcut, so that deep ones train
+        nn.init.kaiming_normal_(self.branch[-1].weight)
 
     def forward(self, x): return self.shortcut(x) + self.branch(x)
 
