@@ -337,8 +337,10 @@ def shown_by(
     keys  # of the findings that are true of an ECG
 )->frozenset:
     "All that is true of it: with what findings imply, and whether it is normal or abnormal."
-    every = frozenset(keys).union(*map(implied_by, keys))
-    return every | ({'NORM', 'NAX'} if every <= {'NSR', 'NAX'} else set() if every <= _SOUND else {'ABN'})
+    from ecgclip.simulate import NORMAL_KEYS, closure, general_keys
+    every = closure(keys)
+    said = frozenset().union(*(read for made, read in general_keys() if made & every))     # what general terms for it are read as
+    return every | said | ({'NORM', 'NAX'} if frozenset(keys) <= NORMAL_KEYS else set() if every <= _SOUND else {'ABN'})
 
 def pair_facts(
     reports,   # N reports
