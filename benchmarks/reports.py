@@ -2,8 +2,9 @@
 
     python benchmarks/reports.py [--data DIR] [--half dev] [--disagreements N]
 
-The labelled sentences are in benchmarks/reports: `dev.jsonl`, on which rules were made. Two test sets, written independently of the rules, were scored once
-each and joined dev then; results/reports_tests.json holds what they gave when they were new. A new set goes beside it as `test.jsonl` (`--half dev test`).
+The labelled sentences are in benchmarks/reports: `dev.jsonl`, on which rules were made, and `test.jsonl`, on which none was (`--half dev test`).
+Four test sets, written independently of the rules, were scored once each; results/reports_tests.json holds what they gave when they were new. The
+third is `test.jsonl`, the others joined dev.
 With --data, the reports of PTB-XL in DIR/ptbxl are read too and compared with the codes that cardiologists gave the same records.
 Writes benchmarks/results/reports.json."""
 import argparse, datetime, json, os, platform, random, re, time, timeit
@@ -103,19 +104,19 @@ def distinct_reports(n, seed=0):
     return list(out)
 
 def rate(texts):
-    "Reports a second on one core: the best of three sets, each read once, after a fourth was read (words of clauses are kept, as in a long run)."
+    "Reports a second of one core's time: the best of three sets, each read once, after a fourth was read (words of clauses are kept, as in a long run)."
     quarters = [texts[i::4] for i in range(4)]
     for t in quarters[0]: extract_findings(t)
     best = 0
     for part in quarters[1:]:
-        start = time.perf_counter()
+        start = time.process_time()
         for t in part: extract_findings(t)
-        best = max(best, len(part)/(time.perf_counter() - start))
+        best = max(best, len(part)/(time.process_time() - start))
     return round(best)
 
 def unit():
     "Microseconds of a plain loop of the interpreter (the sum of 1000 numbers): how fast this core is at the moment."
-    return round(min(timeit.repeat(lambda: sum(range(1000)), number=1000, repeat=9))*1000, 1)
+    return round(min(timeit.repeat(lambda: sum(range(1000)), number=1000, repeat=9, timer=time.process_time))*1000, 1)
 
 def speed(folder=None):
     extract_findings('窦性心律'), extract_findings('sinus rhythm')             # the patterns are built at the first use

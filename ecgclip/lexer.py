@@ -99,10 +99,10 @@ def _pattern(words, size=16):
 # %% ../nbs/00d_lexer.ipynb #cc332c33
 _ONE = r'(?:v[1-9]r?|av[rlf]|iii|ii|i)(?:(?![a-z0-9äöü度°型级])|(?=st|[tqrpu]波))'
 _LEAD_LIST = rf'(?:(?<![a-z0-9])|(?<=st)|(?<=[^a-z]t)){_ONE}(?:(?:[、,，/ .+&~至到和及与]| and | und |, |、 ){{0,2}}{_ONE}|(?<=[1-9])(?:[ ,、/~]|, ){{1,2}}[1-9](?![0-9a-z次]|\.[0-9]))*'
-_AMOUNT = r'(?<![a-z0-9.])[ ]?\d+(?:\.\d+)?(?:[ ~]\d+(?:\.\d+)?)?(?: ?(?:mv|ms|mm|s|bpm|次/分|次/min|/min|°|秒|毫秒|hz)(?![a-z]))'
-_MARK = r'[，、,|;；。！!:：）)\[\]【】/+]|[（(](?:(?: |\+|\d{1,2})[)）])?|[①-⑳]|(?<![a-z])[a-h][)）]| - |\.(?!\d)|(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])'
+_AMOUNT = r'(?<![a-z0-9.])[ ]?\d+(?:\.\d+)?(?:[ ~]\d+(?:\.\d+)?)?(?: ?(?:次/分|°|秒|毫秒|(?:mv|ms|mm|s|bpm|次/min|/min|hz)(?![a-z])))'
+_MARK = r'[，、,|;；。！!:：）)\[\]【】/+]|[（(](?:(?: |\+|\d{1,2})[)）])?|[①-⑳]|(?<![a-z])[a-h][)）]| - |\.(?!\d)|\*+|(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])'
 
-MARKS = dict(comma='，,|', stop='。；;.!！【①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳', dot='、', plus='/+', close='）)', nothing='[]】', open='（(', colon=':：', blank=' ')  # by kind
+MARKS = dict(comma='，,|]', stop='。；;.!！【①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳', dot='、', plus='/+', close='）)', nothing='】', open='（([', colon=':：', blank=' ')  # by kind
 
 class Token(NamedTuple):
     "A word of a report that matters."
@@ -159,10 +159,13 @@ def _scanner(han):
 
 has_han = re.compile('[\u3400-\u9fff]').search  # whether a report is Chinese
 
+_MISSPELT = ('博', '搏'), ('旱搏', '早搏'), ('廷长', '延长'), ('倒致', '倒置'), ('圧', '压'), ('末见', '未见'), ('末发现', '未发现'), ('阻带', '阻滞'), ('抵平', '低平'), ('底平', '低平'), ('压底', '压低'), ('压抵', '压低')   # as long as what is meant
+
 @lru_cache(2**16)
 def _clause(text):
     "The words of a clause of a Chinese report, in small letters. Distinct reports share most of their clauses, so these are kept."
     known = _lexicon().get
+    for wrong, right in _MISSPELT: text = text.replace(wrong, right)
     return tuple([(*(known(w := m[0]) or (m.lastgroup, w)), *m.span()) for m in _scanner(True)(text)])
 
 _CLAUSES = re.compile('[，。；]')   # no name holds one of these

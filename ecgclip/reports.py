@@ -57,12 +57,13 @@ class Finding(NamedTuple):
 def _pairs(first, seconds, keys): return {(first, s): k for s, k in zip(seconds.split(), keys.split(), strict=True)}
 
 _PARTS_OF = {key: (part,) for (part, _), key in JOINED.items() if part != 'STT'}    # the part of the curve that a finding speaks of
-_SAYS = {key: said for (part, said), key in JOINED.items() if part in ('LV', 'RV', 'LA', 'RA')}
+_TWO = {(p, s): k for (p, s), k in JOINED.items() if p in ('LV', 'RV', 'LA', 'RA')} | dict(zip((('D1', 'avb'), ('D2', 'avb'), ('D3', 'avb')), ('IAVB', 'IIAVB', 'CHB')))
+_SAYS = {key: said for (_, said), key in _TWO.items()}                                   # 左室及右室肥大, 二度或三度房室传导阻滞
 _BETWEEN = ('link', 'dot', 'plus')
 _ORIGINS = (_pairs('premature', 'atrial ventricular junctional supraventricular', 'PAC PVC JPC SVPB') | _pairs('escape', 'atrial ventricular junctional', 'AED VEsB JE')
             | _pairs('tachycardia', 'atrial ventricular junctional supraventricular', 'ATach VTach JTach SVT'))
 _BASE = {k: base for (base, _), k in _ORIGINS.items()} | dict.fromkeys('PRC(S) FPVC FPAC MPVC'.split(), 'premature') | dict(TACHY='tachycardia', ESC='escape')
-_FAMILY = dict(PVC='v', FPVC='v', MPVC='v', VEB='v', IPVC='v', PAC='a', FPAC='a', SVPB='sv', NSR='sinus', SB='sinus', STach='sinus', LVH='lv', LVHV='lv', WPW='wpw')
+_FAMILY = dict.fromkeys('PVC FPVC MPVC VEB IPVC'.split(), 'v') | dict.fromkeys('PAC FPAC'.split(), 'a') | dict( SVPB='sv', NSR='sinus', SB='sinus', STach='sinus', LVH='lv', LVHV='lv', WPW='wpw')
 _FOLLOWS = (_pairs('v', 'BIGU TRIGU pair multiform interpolated', 'VBig VTrig VPVC MPVC IPVC') | _pairs('a', 'BIGU TRIGU pair blocked', 'AB ATrig PACP BPAC')
             | _pairs('sv', 'BIGU', 'SVB') | _pairs('sinus', 'irregular', 'SA') | _pairs('lv', 'strain', 'LVS') | _pairs('wpw', 'typeA typeB', 'WPWA WPWB'))
 _WALLED = (_pairs('MI', 'anterior anteroseptal septal anterolateral lateral inferior inferolateral posterior inferoposterior right_ventricle', 'AnMI ASMI ASMI ALMI LMI IMI ILMI PMI IPMI RVMI')
@@ -71,7 +72,11 @@ _WALLED |= {('QAb', 'inferior'): 'INFQ', ('STD', 'inferior'): 'ISTD'}
 _WALL_BASE = {k: b for (b, _), k in _WALLED.items()} | dict(MI='MI', AMI='MI', OldMI='MI', STEMI='MI', MIs='MIs', QAb='QAb', STD='STD')
 _AGED = {k for (b, _), k in _WALLED.items() if b == 'MI'}                                        # infarcts whose name tells a wall, no age
 _AGE_OF, _AGE_WORDS = dict(AMI='acute', OldMI='old', STEMI='acute'), (('急性', 'acute'), ('陈旧', 'old'), ('近期', 'recent'), ('acute', 'acute'), ('akut', 'acute'), ('old', 'old'), ('recent', 'recent'))
-_GENERAL = {'MI', 'AMI', 'OldMI', 'STEMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
+_GENERAL = {'MI', 'AMI', 'OldMI', 'MIs', 'QAb', 'STD', 'PRC(S)', 'TACHY', 'ESC', 'LQRSV'}                  # names that a wall or an origin makes more specific
+_LINKED = dict(VBig='v', VTrig='v', AB='a', ATrig='a')                                     # ventricular bigeminy and trigeminy
+_FREQUENT = dict.fromkeys('PVC MPVC IPVC ROT'.split(), 'FPVC') | dict.fromkeys('PAC BPAC'.split(), 'FPAC')
+_MIRRORED = {k: o for pair in (('LBBB', 'RBBB'), ('CLBBB', 'CRBBB'), ('LAE', 'RAH'), ('LVH', 'RVH')) for k, o in (pair, pair[::-1])}   # of the left and of the right
+_OTHER_SIDE = re.compile(r'(?:[左右](?:[、及或和与/]|以及)|(?:left|right|rechts?|links?) ?(?:/|-? ?(?:and|or|nor|oder|und|noch) ))$', re.I).search
 _LOW = dict(limb='LVQRSLL', precordial='LVQRSCL', all='LQRSV')
 _RIGHT_BLOCKS = {'IRBBB', 'CRBBB', 'RBBB'}
 _SINUS = {'NSR', 'SB', 'STach', 'SA'}
@@ -87,11 +92,12 @@ _NEAR = dict(han=(9, 6, 2), latin=(34, 26, 5))  # letters that may stand between
 class _Reader:
     "Reads one report; `out` holds `[key, status, leads, territory, severity, change, amounts, span, age]` for each finding."
     __slots__ = ('text end han tokens out links i at gap reach near tight parts section start prior advised neg maybe past own seg opened link placed leads walls origins sets amounts '
-                 'grade change said said_end right narrow once age').split()
+                 'grade change said said_end right narrow once age part_at claimed seen').split()
     def __init__(self, text):
         self.text, self.end, self.han = text, 0, bool(has_han(text))
         self.tokens = scan(text, self.han)
         self.out, self.links, self.right, self.placed = [], [], -9, True
+        self.part_at, self.claimed, self.seen = -9, None, 0
         self.reach, self.near, self.tight = _NEAR['han' if self.han else 'latin']
         self.sentence()
 
@@ -129,13 +135,40 @@ class _Reader:
     def find(self, key):
         "The name of a finding; in `左室及右室肥大` it says what the part before it has."
         if self.narrow: self.widen()
+        if self.out and (self.seen or self.text[self.at-1] in '（('): self.instead(key)
         if self.parts and key in _SAYS and len(self.tokens) > self.i > 1 and self.tokens[self.i-1][0] in _BETWEEN and self.tokens[self.i-2][0] == 'part':
             for p in self.parts:
-                if (p, _SAYS[key]) in JOINED and JOINED[p, _SAYS[key]] != key: self.add(JOINED[p, _SAYS[key]])
+                if _TWO.get((p, _SAYS[key]), key) != key: self.add(_TWO[p, _SAYS[key]])
             self.link = 'and'
+        if key in _MIRRORED and _OTHER_SIDE(self.text[max(0, self.at-12):self.at]): self.add(_MIRRORED[key]); self.link = 'and'   # 左、右束支传导阻滞
         if self.placed and (self.walls or self.origins or self.sets) or key in _SPECIAL: self.several(key)
         else: self.add(key)
         self.parts = _PARTS_OF.get(key, ())
+
+    def doubted(self, key):
+        "A name that holds a doubt: `胸导联疑接错`."
+        self.maybe = self.once = True
+        self.find(key)
+
+    def denied(self, key):
+        "A name that holds a denial: `ST-T大致正常`."
+        self.neg = True
+        self.find(key)
+        self.neg = False
+
+    def often(self, key):
+        "Premature beats that are said to be frequent: `频发多源性室早` is both."
+        frequent = _FREQUENT.get(key)
+        if frequent and key not in ('PVC', 'PAC'): self.grade = ''; self.add(frequent); self.link = 'and'
+        return frequent if key in ('PVC', 'PAC') else key
+
+    def instead(self, key):
+        "A name that says more takes the place of one that it implies: `起搏心律（VVI）`, or a rhythm that was described before it is concluded."
+        for j in range(len(self.out) - 1, -1, -1):
+            k, status = self.out[j][:2]
+            if (j < self.seen and _CATEGORY[k] == 'rhythm' or j == len(self.out) - 1 and self.text[self.at-1] in '（(') and status == self.status() and k in implied_by(key):
+                del self.out[j], self.links[j]
+                self.seg, self.start, self.seen = (n - (j < n) for n in (self.seg, self.start, self.seen))
 
     def widen(self):
         "`ST段没有压低T波倒置` denies the first only."
@@ -168,6 +201,7 @@ class _Reader:
 
     def add(self, key):
         if self.section == 'family': return
+        if self.grade == 'frequent' and key in _FREQUENT: key = self.often(key)
         if key == 'RVR' and len(self.out) > self.start and self.out[-1][:2] == ['AF', 'present']: self.out[-1][0] = 'RAF'; return   # 房颤，快室率
         if self.section == 'history' and key in _SINUS: self.section = ''                # 临床诊断：冠心病 窦性心律
         if self.placed and self.own and self.leads and self.out[-1][1] != self.status(): self.leads = ()   # leads of what was found are not those of what was not
@@ -191,6 +225,7 @@ class _Reader:
 
     def following(self, what):
         "What a word such as `成对` means behind the last finding of a family."
+        if self.link and self.out and (k := _FOLLOWS.get((_LINKED.get(self.out[-1][0]), what))): return k
         return next((k for f in reversed(self.out[self.start:]) if (k := _FOLLOWS.get((_FAMILY.get(f[0]), what)))), None)
 
     def follow(self, what):
@@ -202,10 +237,12 @@ class _Reader:
         "A part of the curve; `ST段及T波` is two of them."
         if self.narrow: self.widen()
         before = [t[0] for t in self.tokens[max(0, self.i-2):self.i]]
+        if before[-1:] == ['find'] and len(self.out) > self.seg: self.neg = self.maybe = False       # 未见心肌缺血T波倒置
         joined = before[-1:] == ['part'] or before[:1] == ['part'] and before[-1:] in (['dot'], ['link'], ['plus'], ['nothing'])
         self.parts = (*self.parts, name) if joined else (name,)
+        self.part_at = self.at
         if name == 'RV': self.right = self.i
-        if name == 'Q' and not self.spoken(): self.add('QAb')
+        if name == 'Q' and not self.spoken() and '[' not in self.text[max(0, self.at-16):self.at]: self.add('QAb')
         elif (name, self.said) in JOINED and self.at - self.said_end <= self.tight: self.add(JOINED[name, self.said])
 
     def spoken(self):
@@ -220,7 +257,7 @@ class _Reader:
         keys = [JOINED[p, said] for p in self.parts if (p, said) in JOINED] if self.gap <= self.near else ()
         if said in _RISES and self.i and self.text[:self.at].endswith(('较前', '进行性', '较前明显')): return self.risen(keys)
         if said == 'change' and {'ST', 'T'} <= set(self.parts): keys = ['NSSTTA']
-        for k in dict.fromkeys(keys): self.add(k)
+        for k in dict.fromkeys(keys): (self.several if self.sets and k in _LOW.values() else self.add)(k)
         if said == 'abnormal' and self.neg and not self.parts and self.nothing_else(): self.neg = False; self.add('NORM')
         elif not keys: self.said, self.said_end, self.placed = said, self.end, True
 
@@ -274,12 +311,17 @@ def wall(self:_Reader, name):
     if len(self.out) > self.seg and not self.walls and not self.ahead():
         f = self.out[-1]
         f[3] += (name,)
-        if f[0] in _GENERAL and (key := _WALLED.get((_WALL_BASE.get(f[0]), name))): f[0], f[8] = key, f[8] or _AGE_OF.get(f[0], '')
+        if key := _WALLED.get((_WALL_BASE.get(f[0]), name)):
+            if f[0] == 'STEMI': self.out.append([key, *f[1:]]); self.links.append('and')   # STEMI der Vorderwand
+            elif f[0] in _GENERAL: f[0], f[8] = key, f[8] or _AGE_OF.get(f[0], '')
     else: self.walls, self.placed = (*self.walls, name), True
 
 @patch
 def mark_grade(self:_Reader, value):
-    if len(self.out) > self.seg and not self.ahead(): self.out[-1][4] = self.out[-1][4] or value
+    if len(self.out) > self.seg and not self.ahead():
+        f = self.out[-1]
+        f[4] = f[4] or value
+        if value == 'frequent' and f[0] in _FREQUENT: f[0] = self.often(f[0])
     else: self.grade, self.placed = value, True
 
 @patch
@@ -295,12 +337,17 @@ def amount(self:_Reader, _):
     else: self.amounts, self.placed = (*self.amounts, text), True
 
 @patch
-def origin(self:_Reader, name): self.origins, self.placed = (*self.origins, name), True
+def origin(self:_Reader, name):
+    "`房性` before premature beats, or behind them: `早搏（室性）`."
+    last = self.out[-1] if len(self.out) > self.seg and not self.ahead() else ['']
+    if last[0] in _GENERAL and (key := _ORIGINS.get((_BASE.get(last[0]), name))): last[0] = key
+    else: self.origins, self.placed = (*self.origins, name), True
 
 # %% ../nbs/01_reports.ipynb #645c7e2b
+_LASTING = {'CAF', 'PR', 'VPP', 'AP', 'DPP', 'BVP'}                                     # rhythms that stay
 _LIMITS = ('borderline', '临界', 'grenzwertig', 'grenzwertige', 'grenzwertiger')
 _RISES = {'up', 'down', 'long', 'wide', 'high', 'deep'}
-_COMPARED = re.compile(r'[较比与] ?\d+ ?个?$').search
+_COMPARED = re.compile(r'[较比与] ?(?:\d+|[一二两三四五六七八九十半数几]+) ?个?$').search
 _AFTER = dict(no_after='absent', gone='absent', maybe_after='uncertain', past_after='historical')
 _BEFORE = dict(no='neg', maybe='maybe', past='past')
 
@@ -326,7 +373,7 @@ def turn(self:_Reader, status, change='', every=False):
     "Change the status of the last findings, unless a cue before them has said more."
     for j in range(self.seg, len(self.out)) if every else self.chain(status == 'historical'):
         f = self.out[j]
-        if f[1] == 'present' or status == 'absent' and (f[1] == 'uncertain' or f[1] == 'historical' and change) or status == 'historical' and f[1] == 'uncertain':
+        if f[1] == 'present' or status == 'absent' and (f[1] == 'uncertain' or f[1] == 'historical' and (change or len(self.out) > self.seg)) or status == 'historical' and f[1] == 'uncertain' or status == 'uncertain' and f[1] == 'historical' and self.past:
             f[1], f[5] = status, change or f[5]
 
 @patch
@@ -354,8 +401,19 @@ def weigh(self:_Reader, meanings):
     elif before == 'no' and self.advised and word.endswith(('除', '除外')): self.maybe = True      # 建议…排除
     elif before: self.ahead_of(before)
     elif after == 'past_after': self.today()
+    elif 'gone' in meanings and self.part_at >= self.opened: self.regained()
     elif after == 'maybe_after' and self.ahead(): self.maybe = True
     if word in '?？': self.sentence()
+
+_REGAINED = dict(QT='LQT', QRS='WQRS', ST='STE')
+
+@patch
+def regained(self:_Reader):
+    "`QT间期已恢复正常` denies that it is long still."
+    self.neg = True
+    for p in self.parts:
+        if p in _REGAINED: self.change, self.placed = 'resolved', True; self.add(_REGAINED[p])
+    self.neg = False
 
 @patch
 def ahead_of(self:_Reader, meaning):
@@ -383,14 +441,14 @@ def became(self:_Reader):
 def known(self:_Reader):
     "A known rhythm is of the past; a known block is still there."
     after = self.tokens[self.i+1:self.i+2]
-    if after and after[0][0] == 'find': self.past = _CATEGORY[after[0][1]] == 'rhythm'
-    elif len(self.out) > self.seg and _CATEGORY[self.out[-1][0]] == 'rhythm': self.turn('historical')
+    if after and after[0][0] == 'find': self.past = _CATEGORY[after[0][1]] == 'rhythm' and after[0][1] not in _LASTING
+    elif len(self.out) > self.seg and _CATEGORY[self.out[-1][0]] == 'rhythm' and self.out[-1][0] not in _LASTING: self.turn('historical')
 
 @patch
 def leading(self:_Reader):
     "Whether the word stands right before a finding and right behind a mark or the start."
     after = self.tokens[self.i+1:self.i+2]
-    return self.at - self.opened <= 1 and after != [] and after[0][2] - self.end <= 1 and after[0][0] in _AHEAD
+    return self.at - self.opened <= 1 and after != [] and after[0][2] - self.end <= 1 and (after[0][0] in _AHEAD or after[0][0] in ('age', 'grade', 'origin'))
 
 @patch
 def closed(self:_Reader):
@@ -406,10 +464,12 @@ def again(self:_Reader, status, every=False):
 @patch
 def compare(self:_Reader, change):
     "A word about an earlier tracing; `ST-T无明显改变` is none, but a denial."
-    if change == 'unchanged' and self.parts and len(self.out) == self.seg: self.neg = True; self.predicate('change'); self.neg = False; return
+    if change == 'unchanged' and self.parts and self.part_at >= self.opened and len(self.out) == self.seg: self.neg = True; self.predicate('change'); self.neg = False; return
     if len(self.out) == self.seg or change == 'new' and self.ahead(): self.change, self.placed = change if change == 'new' else self.change, True
     else:
-        for j in self.chain(): self.out[j][5] = change
+        for j in self.chain():
+            self.out[j][5] = change
+            if change == 'unchanged' and self.out[j][1] == 'historical': self.out[j][1] = 'present'    # 原右束支阻滞同前
 
 # %% ../nbs/01_reports.ipynb #faecca1d
 @patch
@@ -426,10 +486,22 @@ def affirm(self:_Reader): self.neg = self.maybe = False
 @patch
 def still(self:_Reader):
     if len(self.out) > self.seg:
-        for j in self.chain(): self.out[j][1] = 'present'
+        for j in self.chain():
+            if self.out[j][1] == 'historical': self.out[j][1] = 'present'
+@patch
+def claim(self:_Reader):
+    "What a machine has read; a reader may overrule it."
+    self.claimed = len(self.out)
+@patch
+def overrule(self:_Reader):
+    "`Computer called atrial flutter; this is artifact`."
+    for f in self.out[len(self.out) if self.claimed is None else self.claimed:]:
+        if f[1] == 'present': f[1] = 'absent'
+    self.claimed = None
 @patch
 def earlier(self:_Reader):
-    if _COMPARED(self.text[max(0, self.at-6):self.at]): return                         # 较6小时前
+    if self.text[self.at-1:self.at] in ('与', '较', '比', '同', '和') or _COMPARED(self.text[max(0, self.at-6):self.at]): return                         # 较6小时前
+    if self.at == 0 and self.text[:6] == '术前心电图 ': return                            # the heading of this report
     if len(self.out) > self.seg and not self.ahead(): self.turn('historical')
     else: self.prior = True
 @patch
@@ -442,13 +514,14 @@ def advise(self:_Reader, _): self.advised = True
 @patch
 def link_to(self:_Reader, value): self.link = value if value == 'or' else 'and'
 
-_OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, known=_Reader.known, family=_Reader.family, became=_Reader.became, prior=_Reader.earlier, now=_Reader.today)
+_OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, known=_Reader.known, family=_Reader.family, claimed=_Reader.claim, overruled=_Reader.overrule, became=_Reader.became, prior=_Reader.earlier, now=_Reader.today)
 _OTHER_CUES['with'] = _Reader.join
 
 @patch
 def header(self:_Reader, name):
     self.sentence()
     if name == 'prior' and self.at == 0 and not any(k == 'section' and v == 'now' or k == 'cue' and v[0] == 'now' for k, v, *_ in self.tokens): name = ''   # the heading of this report
+    if name == 'conclusion': self.seen = len(self.out)
     self.section, self.advised = (name if name in ('history', 'prior', 'family') else ''), name == 'advice'
 
 @patch
@@ -475,8 +548,9 @@ def open(self:_Reader, _):
 
 @patch
 def colon(self:_Reader, _):
-    "What stands behind `考虑心肌梗死：` is no guess."
+    "What stands behind `考虑心肌梗死：` is no guess, and no denial."
     self.open(_)
+    if len(self.out) > self.seg: self.neg = False
 
 @patch
 def dot(self:_Reader, _): self.link = '、'
@@ -487,13 +561,14 @@ def nothing(self:_Reader, _): pass
 
 @patch
 def sign(self:_Reader, sign):
-    "`异常Q波（-）` is a denial."
+    "`异常Q波（-）` is a denial, and so is `ST-T（-）`."
     if sign == ' ' and len(self.out) > self.seg: self.turn('absent')
+    elif sign == ' ' and self.parts and self.part_at >= self.opened: self.neg = True; self.predicate('change')
     self.segment()
 
 @patch
 def comma(self:_Reader, _=None):
-    if self.tokens[self.i+1:self.i+2] and self.tokens[self.i+1][:2] == ('link', 'or'): return   # …，或…
+    if self.tokens[self.i+1:self.i+2] and self.tokens[self.i+1][:2] == ('link', 'or') and self.tokens[self.i+1][2] <= self.end + 1: return   # …，或…
     if not self.han and (self.neg or self.maybe) and self.listed(): self.link = 'and'
     else: self.segment()
 
@@ -506,7 +581,7 @@ def listed(self:_Reader):
     return False
 
 _HANDLERS = dict(comma=_Reader.comma, stop=_Reader.sentence, close=_Reader.close, plus=_Reader.plus, blank=_Reader.blank, dot=_Reader.dot, nothing=_Reader.nothing, open=_Reader.open, colon=_Reader.colon,
-    find=_Reader.find, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade, age=_Reader.aged,
+    find=_Reader.find, doubted=_Reader.doubted, denied=_Reader.denied, graded=_Reader.graded, part=_Reader.part, predicate=_Reader.predicate, follow=_Reader.follow, leads=_Reader.place, leadset=_Reader.place_set, wall=_Reader.wall, grade=_Reader.mark_grade, age=_Reader.aged,
     amount=_Reader.amount, origin=_Reader.origin, cue=_Reader.cue, advise=_Reader.advise, link=_Reader.link_to, section=_Reader.header, mark=_Reader.mark)
 
 # %% ../nbs/01_reports.ipynb #2bbab90b
