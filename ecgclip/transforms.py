@@ -6,7 +6,7 @@ Docs: https://ecgclip.github.io/ecgclip/transforms.html.md"""
 
 # %% auto #0
 __all__ = ['MODALITIES', 'BACKENDS', 'PRESETS', 'segment_ecg', 'gramian_angular_field', 'recurrence_plot',
-           'markov_transition_field', 'ECGToImages', 'Augment']
+           'markov_transition_field', 'ECGToImages', 'image_summary', 'Augment']
 
 # %% ../nbs/04_transforms.ipynb #fc174d82
 import math, sys
@@ -521,6 +521,15 @@ def to_dict(self:ECGToImages):
 def extra_repr(self:ECGToImages):
     usual = ECGToImages().to_dict()
     return ', '.join(f'{k}={v!r}' for k, v in self.to_dict().items() if v != usual[k])
+
+# %% ../nbs/04_transforms.ipynb #dfd1cd1e
+def image_summary(
+    images,  # `(B,T,36,H,W)`
+    size=4   # pixels on a side that are left
+):           # `(B, 2*36*size**2)`
+    "An embedding without training: mean and deviation over the frames of each image pooled to a few pixels."
+    x = nn.functional.adaptive_avg_pool2d(images.flatten(0, 1), size).unflatten(0, images.shape[:2])
+    return torch.cat((x.mean(1), x.std(1, correction=0)), 1).flatten(1)
 
 # %% ../nbs/04_transforms.ipynb #370d12d8
 class Augment(nn.Module):
