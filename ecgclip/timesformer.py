@@ -270,9 +270,9 @@ def _attention_masks(frames, n, time):
 # %% ../nbs/05e_timesformer.ipynb #c320996b
 def _seen_part(q, k, v, seen=None):
     "What a query `(B,1,h,d)` takes from some tokens `(B,N,h,d)`: `(B,h,d)`, and the logarithm of its weight `(B,h)`."
-    s = torch.einsum('bohd,bnhd->bhn', q, k)*q.shape[-1]**-.5
+    s = torch.einsum('bohd,bnhd->bhn', q, k).float()*q.shape[-1]**-.5
     if seen is not None: s = s.masked_fill(~seen[:, None], torch.finfo(s.dtype).min)
-    return torch.einsum('bhn,bnhd->bhd', s.softmax(-1), v), s.logsumexp(-1)
+    return torch.einsum('bhn,bnhd->bhd', s.softmax(-1).to(v.dtype), v), s.logsumexp(-1)
 
 @patch
 def _few_rows_at_a_time(self:DividedAttention, c, g, table, frames, tokens=2500):
