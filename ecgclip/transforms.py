@@ -9,7 +9,7 @@ __all__ = ['MODALITIES', 'BACKENDS', 'PRESETS', 'segment_ecg', 'gramian_angular_
            'markov_transition_field', 'ECGToImages', 'image_summary', 'Augment']
 
 # %% ../nbs/04_transforms.ipynb #fc174d82
-import math, sys
+import json, math, sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from statistics import NormalDist
@@ -240,7 +240,7 @@ class ECGToImages(nn.Module):
         strategy='quantile',    # transition field: 'quantile', 'uniform' or 'normal'
         bins_over='segment',    # transition field: edges from each segment, or from the lead's whole 'record'
         dtype=None,             # of the images: torch.float32, float16, uint8 (see `coded`), ... or its name; nothing: as the signal
-        backend='auto'          # 'torch', 'numba' (CPU only), 'pyts' (slow; the reference); 'auto': numba on CPU, else torch
+        backend='auto'          # 'torch', 'numba' (CPU), 'triton' (CUDA), 'pyts' (slow; the reference); 'auto': numba or triton where they work, else torch
     ):
         super().__init__()
         stride, image_size = segment if stride is None else stride, segment if image_size is None else image_size
@@ -251,7 +251,7 @@ class ECGToImages(nn.Module):
         self._memory = _Memory()
 
 # %% ../nbs/04_transforms.ipynb #c2899c79
-BACKENDS = ('auto', 'torch', 'numba', 'pyts')
+BACKENDS = ('auto', 'torch', 'numba', 'triton', 'pyts')
 
 @patch
 def _check(self:ECGToImages):
@@ -430,6 +430,35 @@ def _numba_images(self, x, out, tile=None):
     rows = x.reshape(-1, x.shape[-1])
     _in_threads(lambda i, j: _kernel_part(self, rows[i*N_LEADS:j*N_LEADS], edges, which[i*N_LEADS:j*N_LEADS], pixels[i:j]), B*T)
 
+# %% ../nbs/04_transforms.ipynb #5d13e942
+def _triton_images(self, x, out, tile=None):
+    "As `_numba_images`, on a CUDA device."
+    from ecgclip import gpu
+    tile, edges = tile or self.image_size, self._record_edges(x, lambda o: o.sort(-1).values)
+    x = x.flatten(0, 2)
+    y, k = _exact(x), self.image_size//tile
+    s = y.sort(-1).values if edges is None or self.threshold in ('point', 'distance') else None
+    eps = gpu.distance_percentile(s, *_pair_rank(s.shape[1], self.percentage)) if self.threshold == 'point' else _threshold(s, self.threshold, self.percentage)
+    if eps is not None: eps = torch.as_tensor(eps, dtype=y.dtype, device=y.device).reshape(-1).expand(len(y)).contiguous()
+    bins = torch.searchsorted((self._edges(s) if edges is None else edges.flatten(0, 1)).contiguous(), y)
+    cos, sin = (o.contiguous() for o in _polar(x, self.sample_range, self.value_range))
+    gpu.write_images(y, x/self.distance_scale, cos, sin, eps, bins.int(), _transitions(bins, self.n_bins, x.dtype), self.method == 'summation', self._codes(), tile, out.view(-1, k, k, N_LEADS, 3, tile*tile))
+
+@lru_cache(None)
+def _triton_works(settings, device):
+    "Whether the kernels give what PyTorch gives, tried on noise; a warning if not."
+    import warnings
+    layer = ECGToImages.from_dict(json.loads(settings))
+    try:
+        x = layer.points(torch.randn(1, N_LEADS, layer.segment, generator=torch.Generator().manual_seed(0)).mul_(.5).to(device))
+        a, b = torch.empty(2, 1, 1, layer.channels, *2*[layer.image_size], dtype=layer.dtype or torch.float32, device=device)
+        _torch_images(layer, x, a); _triton_images(layer, x, b)
+        off = ((layer.decoded(a) - layer.decoded(b)).abs() > .01).float().mean().item()
+        why = '' if off < 1e-3 else f'{off:.1%} of the pixels differ'
+    except Exception as e: why = f'{type(e).__name__}: {e}'   # a compiler or a driver that does not fit may raise anything
+    if why: warnings.warn(f'Triton is not used on {device}: {why}')
+    return not why
+
 # %% ../nbs/04_transforms.ipynb #3ec83a56
 def _pyts_images(self, x, out):
     "As `_torch_images`, by pyts; it has no bins over a record."
@@ -449,16 +478,24 @@ def _pyts_images(self, x, out):
     out.view(images.shape)[:] = images if out.dtype.is_floating_point else self.coded(images.float())
 
 # %% ../nbs/04_transforms.ipynb #ad31f53b
-_BACKENDS = dict(torch=_torch_images, numba=_numba_images, pyts=_pyts_images)
+_BACKENDS = dict(torch=_torch_images, numba=_numba_images, triton=_triton_images, pyts=_pyts_images)
+_WRITES_TILES = ('numba', 'triton')
 
 def _traced(): return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 @patch
 def _backend(self:ECGToImages, x):
-    fits = x.device.type == 'cpu'
-    if self.backend == 'auto': return 'numba' if fits and not _traced() else 'torch'
-    if self.backend == 'numba' and not fits: raise TransformError('backend', f'numba makes images on a CPU, not on {x.device.type}', "Choose backend='auto'.")
-    return self.backend
+    best = dict(cpu='numba', cuda='triton').get(x.device.type)
+    if self.backend in _WRITES_TILES and self.backend != best: raise TransformError('backend', f'{self.backend} does not make images on {x.device.type}', "Choose backend='auto'.")
+    if self.backend != 'auto': return self.backend
+    if _traced() or best is None or (best == 'triton' and not _triton_works(json.dumps(self.to_dict()), x.device)): return 'torch'
+    return best
+
+@patch
+def _room(self:ECGToImages, x, shape, ecg):
+    "Where images go."
+    dtype = self.dtype or ecg.dtype
+    return self._memory.take(shape, dtype) if x.device.type == 'cpu' and not _traced() else x.new_empty(shape, dtype=dtype)
 
 @patch
 @torch.no_grad()
@@ -467,8 +504,7 @@ def forward(self:ECGToImages,
 ):       # `(B,T,36,H,W)`
     "Images of each frame. Raises `TransformError` for another shape or fewer samples than a segment."
     x = self.points(ecg)
-    shape, dtype = (*x.shape[:2], self.channels, self.image_size, self.image_size), self.dtype or ecg.dtype
-    out = self._memory.take(shape, dtype) if x.device.type == 'cpu' and not _traced() else x.new_empty(shape, dtype=dtype)
+    out = self._room(x, (*x.shape[:2], self.channels, self.image_size, self.image_size), ecg)
     _BACKENDS[self._backend(x)](self, x, out)
     return out
 
@@ -482,9 +518,10 @@ def patches(self:ECGToImages,
     "The images cut into `n` patches a frame: frame by frame, row by row; channel by channel within a patch."
     if self.image_size%size: raise TransformError('size', f'{size} does not divide an image of {self.image_size} pixels', 'Choose a divisor.')
     x, k = self.points(ecg), self.image_size//size
-    if self._backend(x) != 'numba': return rearrange(self(ecg), 'b t c (h p) (w q) -> b (t h w) (c p q)', p=size, q=size)
-    out = self._memory.take((len(x), x.shape[1]*k*k, self.channels*size**2), self.dtype or ecg.dtype)
-    _numba_images(self, x, out, size)
+    backend, shape = self._backend(x), (len(x), x.shape[1]*k*k, self.channels*size**2)
+    if backend not in _WRITES_TILES: return rearrange(self(ecg), 'b t c (h p) (w q) -> b (t h w) (c p q)', p=size, q=size)
+    out = self._room(x, shape, ecg)
+    _BACKENDS[backend](self, x, out, size)
     return out
 
 # %% ../nbs/04_transforms.ipynb #c01907cd
