@@ -46,7 +46,7 @@ def _kind(t):
     return dict(type=_json_dict if t is dict else t, metavar=names[t])
 
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix workers'.split()),
-    'ECG tower': 'ecg_encoder ecg_args image_preset image_args augment'.split(),
+    'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
     'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports'.split(),
     'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),

@@ -84,6 +84,7 @@ class Config:
     simulate_mix: Optional[float] = _opt(None, 'their share beside records of data; nothing means all where no data is named, else half')
     ecg_encoder: str = _opt('timesformer', 'one of list_encoders()')
     ecg_args: dict = _args('settings of the ECG encoder, as JSON, for example {"depth": 4}')
+    ecg_weights: Optional[str] = _opt(None, 'the ECG encoder starts from these: a .safetensors file of its weights, or a checkpoint folder of this package')
     image_preset: Literal['published', 'millivolt'] = _opt('published', 'each segment scaled by itself, or voltage kept')
     image_args: dict = _args('settings of ECGToImages, as JSON, for example {"segment": 200}')
     augment: bool = _opt(False, 'vary training signals: shift in time, gain, noise, baseline wander, lead dropout')

@@ -28,7 +28,7 @@ from torch import nn
 
 from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History, RetrievalMetrics, TemperatureClamp, Throughput, Tracker, amp_callbacks
 from .core import CheckpointError, Config, ConfigError, ECGClipError, FS, LEADS, N_SAMPLES, new_folder
-from .encoders import create_encoder
+from .encoders import create_encoder, load_encoder_weights
 from .loaders import largest_batch, pick_device
 from .loss import ContrastiveLoss
 from .model import ECGCLIP, param_groups
@@ -90,6 +90,7 @@ def create_model(
     torch.manual_seed(config.seed)
     images = ECGToImages.from_preset(config.image_preset, **config.image_args)
     ecg = ecg_encoder or create_encoder(config.ecg_encoder, images=images, **config.ecg_args)
+    if config.ecg_weights: load_encoder_weights(ecg, config.ecg_weights)
     return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature)
 
 # %% ../nbs/12_learner.ipynb #189871e3
@@ -223,7 +224,7 @@ def _portable(config):
     "The settings without paths of this machine, which are nobody else's business."
     text = Path(config.text_encoder).name if Path(config.text_encoder).is_dir() else config.text_encoder
     kept = config.token_cache if config.token_cache in ('auto', 'user', 'off') else 'auto'
-    return asdict(config.replace(data=None, data_root=None, images_path=None, out=Config().out, text_encoder=text, token_cache=kept))
+    return asdict(config.replace(data=None, data_root=None, images_path=None, ecg_weights=None, out=Config().out, text_encoder=text, token_cache=kept))
 
 def save_pretrained(
     model:ECGCLIP,

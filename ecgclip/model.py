@@ -57,11 +57,12 @@ def device(self:ECGCLIP): return self.log_scale.device
 
 @patch
 def encode_ecg(self:ECGCLIP,
-    ecg,                 # `(B,12,5000)` in mV, tensor or array; or what the encoder takes
-    return_tokens=False  # also the encoder's tokens
-):                       # `(B,embed_dim)`, float32, unit length
+    ecg,                  # `(B,12,5000)` in mV, tensor or array; or what the encoder takes
+    return_tokens=False,  # also the encoder's tokens
+    **masks               # of encoders that know them: `leads` `(B,12)`, False for a missing one; `samples` `(B,)` until a short record ends
+):                        # `(B,embed_dim)`, float32, unit length
     "Embeddings of ECGs. Gradients flow as the caller allows."
-    x = self.ecg(torch.as_tensor(ecg, device=self.device), **(dict(return_tokens=True) if return_tokens else {}))
+    x = self.ecg(torch.as_tensor(ecg, device=self.device), **(dict(return_tokens=True) if return_tokens else {}), **masks)
     return (_project(self.ecg_head, x[0]), x[1]) if return_tokens else _project(self.ecg_head, x)
 
 @patch

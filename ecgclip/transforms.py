@@ -6,10 +6,10 @@ Docs: https://ecgclip.github.io/ecgclip/transforms.html.md"""
 
 # %% auto #0
 __all__ = ['MODALITIES', 'BACKENDS', 'PRESETS', 'segment_ecg', 'gramian_angular_field', 'recurrence_plot',
-           'markov_transition_field', 'ECGToImages', 'Augment']
+           'markov_transition_field', 'ECGToImages', 'image_summary', 'Augment']
 
 # %% ../nbs/04_transforms.ipynb #fc174d82
-import math, sys
+import json, math, sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from statistics import NormalDist
@@ -239,8 +239,8 @@ class ECGToImages(nn.Module):
         n_bins=8,               # transition field: how many bins
         strategy='quantile',    # transition field: 'quantile', 'uniform' or 'normal'
         bins_over='segment',    # transition field: edges from each segment, or from the lead's whole 'record'
-        dtype=None,             # of the images, such as torch.float16 or its name; nothing: as the signal
-        backend='auto'          # 'torch', 'numba' (CPU only), 'pyts' (slow; the reference); 'auto': numba on CPU, else torch
+        dtype=None,             # of the images: torch.float32, float16, uint8 (see `coded`), ... or its name; nothing: as the signal
+        backend='auto'          # 'torch', 'numba' (CPU), 'triton' (CUDA), 'pyts' (slow; the reference); 'auto': numba or triton where they work, else torch
     ):
         super().__init__()
         stride, image_size = segment if stride is None else stride, segment if image_size is None else image_size
@@ -251,7 +251,7 @@ class ECGToImages(nn.Module):
         self._memory = _Memory()
 
 # %% ../nbs/04_transforms.ipynb #c2899c79
-BACKENDS = ('auto', 'torch', 'numba', 'pyts')
+BACKENDS = ('auto', 'torch', 'numba', 'triton', 'pyts')
 
 @patch
 def _check(self:ECGToImages):
@@ -267,8 +267,8 @@ def _check(self:ECGToImages):
     _one_of('strategy', self.strategy, tuple(_EDGES))
     _one_of('bins_over', self.bins_over, ('segment', 'record'))
     _one_of('backend', self.backend, BACKENDS)
-    ok = self.dtype is None or (isinstance(self.dtype, torch.dtype) and self.dtype.is_floating_point)
-    if not ok: raise TransformError('dtype', f'{self.dtype!r} is not a floating point type', 'Choose float32, float16, bfloat16 or float64.')
+    ok = self.dtype is None or (isinstance(self.dtype, torch.dtype) and (self.dtype.is_floating_point or self.dtype == torch.uint8))
+    if not ok: raise TransformError('dtype', f'{self.dtype!r} is no type of images', 'Choose float32, float16, bfloat16, float64 or uint8.')
 
 def _check_signal(ecg):
     if ecg.ndim == 3 and ecg.shape[1] == N_LEADS: return
@@ -303,7 +303,7 @@ def _torch_images(self, x, out):
     for i in range(0, len(frames), n):
         o = images[i:i+n] if out.dtype == x.dtype else torch.empty_like(images[i:i+n], dtype=x.dtype)
         self._fill_torch(frames[i:i+n], None if edges is None else edges[i:i+n], o)
-        if out.dtype != x.dtype: images[i:i+n] = o
+        if out.dtype != x.dtype: images[i:i+n] = o if out.dtype.is_floating_point else self.coded(o)
 
 # %% ../nbs/04_transforms.ipynb #89003677
 @patch
@@ -316,78 +316,34 @@ def points(self:ECGToImages, ecg):
     "The points that pixels stand for: `(B,12,samples)` -> `(B,T,12,image_size)`, in at least float32."
     _check_signal(ecg)
     x = segment_ecg(_full(ecg), self.segment, self.stride)
-    return reduce(x, 'b t l (n g) -> b t l n', 'mean', g=self.segment//self.image_size).contiguous()
+    return (x if self.segment == self.image_size else reduce(x, 'b t l (n g) -> b t l n', 'mean', g=self.segment//self.image_size)).contiguous()
 
-# %% ../nbs/04_transforms.ipynb #ab8124c9
-def _percentile_loop(s, lo, hi, t, out):
-    "The `lo`-th and `hi`-th smallest distance between sorted points `(N,n)`, interpolated by `t` as in `_lerp`, into `(N,)`."
-    n, low = s.shape[1], lo if lo >= 0 else hi
-    near = np.empty(n*(n - 1)//2)
-    for m in range(len(s)):
-        p, a, b, below = s[m], -1., s[m, -1] - s[m, 0], 0
-        for _ in range(14):                                # the distances sought stay in (a, b]; `below` are at most `a`
-            d, count, j = (max(a, 0.) + b)/2, 0, 0
-            for i in range(n):
-                while j < n - 1 and p[j+1] - p[i] <= d: j += 1
-                count += j - i
-            if count > hi: b = d
-            elif count <= low: a, below = d, count
-            else: break                                    # `d` lies between the two
-        k, first = 0, 0
-        for i in range(n):
-            first = max(first, i + 1)
-            while first < n and p[first] - p[i] <= a: first += 1
-            j = first
-            while j < n and p[j] - p[i] <= b:              # few, so put in order as they come
-                d, q, j = p[j] - p[i], k, j + 1
-                while q > 0 and near[q-1] > d: near[q], q = near[q-1], q - 1
-                near[q], k = d, k + 1
-        x, y = 0. if lo < 0 else near[lo-below], near[hi-below]
-        out[m] = x + (y - x)*t if t < .5 else y - (y - x)*(1 - t)
+# %% ../nbs/04_transforms.ipynb #9ef21b07
+@patch
+def _codes(self:ECGToImages):
+    "Scale and shift of the bytes of each modality."
+    reach = (self.value_range[1] - self.value_range[0] if self.value_range else 4.)/self.distance_scale
+    return (127., 127.5), (255./reach if self.threshold is None else 255., .5), (255., .5)
 
-# %% ../nbs/04_transforms.ipynb #88895a2a
-def _gramian_loop(cos, sin, summation, out):
-    "`_gramian` of `(N,n)` into `out[:,0]` of `(N,3,n,n)`."
-    for m in range(len(cos)):
-        for i in range(cos.shape[1]):
-            a, b = (cos[m, i], sin[m, i]) if summation else (sin[m, i], cos[m, i])
-            for j in range(cos.shape[1]): out[m, 0, i, j] = a*cos[m, j] - b*sin[m, j]
+@patch
+def coded(self:ECGToImages,
+    images  # `(...,36,H,W)` or `(...,3,H,W)` on their own scale
+):          # uint8, the same shape
+    "Images as bytes."
+    scale, shift = (images.new_tensor(o).repeat(images.shape[-3]//3)[:, None, None] for o in zip(*self._codes()))
+    return (images*scale).add_(shift).clamp_(0, 255).to(torch.uint8)
 
-def _distance_loop(x, out):
-    "Plain distances of `(N,n)` into `out[:,1]`."
-    for m in range(len(x)):
-        for i in range(x.shape[1]):
-            for j in range(x.shape[1]): out[m, 1, i, j] = abs(x[m, i] - x[m, j])
+@patch
+def decoded(self:ECGToImages,
+    images,              # `(...,36,H,W)`: bytes, or floats on their own scale
+    dtype=torch.float32  # of the result
+):
+    "Images on their own scale."
+    if images.dtype.is_floating_point: return images.to(dtype)
+    scale, shift = (torch.tensor(o, device=images.device).repeat(images.shape[-3]//3)[:, None, None] for o in zip(*self._codes()))
+    return images.float().sub_(shift.floor()).div_(scale).to(dtype)
 
-def _recurrence_loop(x, eps, out):
-    "Where distances of `(N,n)` are below `eps` `(N,)`, into `out[:,1]`."
-    for m in range(len(x)):
-        for i in range(x.shape[1]):
-            for j in range(x.shape[1]): out[m, 1, i, j] = abs(x[m, i] - x[m, j]) < eps[m]
-
-def _markov_loop(x, edges, out):
-    "`_markov` of `(N,n)` with edges `(N,k-1)` into `out[:,2]`."
-    (N, n), k = x.shape, edges.shape[1] + 1
-    bins, share, rows = np.empty(n, np.int64), np.empty((k, k)), np.empty((k, n), out.dtype)
-    for m in range(N):
-        share[:] = 0
-        for j in range(n):
-            bins[j] = 0
-            for q in range(k - 1): bins[j] += x[m, j] > edges[m, q]
-        for j in range(n - 1): share[bins[j], bins[j+1]] += 1
-        for b in range(k):
-            size = 0.
-            for q in range(k): size += share[b, q]
-            for j in range(n): rows[b, j] = share[b, bins[j]]/max(size, 1.)
-        for i in range(n):
-            for j in range(n): out[m, 2, i, j] = rows[bins[i], j]
-
-@lru_cache(None)
-def _jit(f):
-    from numba import njit
-    return njit(nogil=True, cache=True)(f)
-
-# %% ../nbs/04_transforms.ipynb #7b4f8448
+# %% ../nbs/04_transforms.ipynb #a33f48e0
 class _Memory:
     """Memory for images on the CPU, taken again as soon as no tensor refers to it: fresh memory costs the operating system more
     time than the images take. Copies and pickles of the layer start without."""
@@ -400,37 +356,108 @@ class _Memory:
             if len(self.a) < size or sys.getrefcount(self.a) > 2: self.a = np.empty(size, np.uint8)
             return torch.from_numpy(self.a)[:size].view(dtype).view(shape)
 
-def _numpy_sort(x): return torch.from_numpy(np.sort(x.numpy()))  # its vectorised sort is ten times as fast as PyTorch's on a CPU
+def _in_threads(f, n):
+    "`f(first, last)` over shares of `n`, one on each of PyTorch's threads."
+    k = min(torch.get_num_threads(), n)
+    if k < 2: return f(0, n)
+    with ThreadPoolExecutor(k) as pool: list(pool.map(lambda i: f(n*i//k, n*(i+1)//k), range(k)))
 
+def _bits(out):
+    "The array of a tensor; half precision as the integers that the loops write."
+    if out.dtype == torch.float16: return out.view(torch.int16).numpy().view(np.uint16)
+    return (out.view(torch.int16) if out.dtype == torch.bfloat16 else out).numpy()
 
-def _in_threads(f, *args):
-    "Run a loop over the segments, a share on each of PyTorch's threads; arrays are cut along their first axis."
-    n, N = torch.get_num_threads(), len(args[0])
-    def part(i): _jit(f)(*[a[N*i//n:N*(i+1)//n] if isinstance(a, np.ndarray) else a for a in args])
-    if n == 1: return part(0)
-    with ThreadPoolExecutor(n) as pool: list(pool.map(part, range(n)))
+# %% ../nbs/04_transforms.ipynb #bee0eab9
+def _kernel_edges(self, s):
+    "As `_edges`, of ordered points `(N,n)`."
+    from ecgclip import kernels as K
+    e = np.empty((len(s), self.n_bins - 1))
+    if self.strategy == 'quantile': K.quantile_edges(s, *map(np.array, zip(*[_rank(s.shape[1], 100/self.n_bins*k) for k in range(1, self.n_bins)])), e)
+    elif self.strategy == 'uniform': K.uniform_edges(s, e)
+    else: e[:] = _normal_edges(torch.empty(1, 1, dtype=torch.float64), self.n_bins).numpy()
+    return e
 
-def _percentile_numba(s, percent):
-    "As `_distance_percentile`."
-    (lo, hi, t), eps = _pair_rank(s.shape[1], percent), np.zeros(len(s))
-    if hi >= 0: _in_threads(_percentile_loop, s.numpy(), lo, hi, t, eps)
-    return eps
+def _kernel_record_edges(self, x):
+    "Edges of each lead over its record, `(B,T,12,n)` -> `(B*12,n_bins-1)`."
+    s = x.transpose(0, 2, 1, 3).reshape(-1, x.shape[1]*x.shape[3])
+    _in_threads(lambda i, j: s[i:j].sort(), len(s))   # NumPy's vectorised sort, ten times as fast as PyTorch's on a CPU
+    return _kernel_edges(self, s)
 
-def _numba_images(self, x, out):
-    "As `_torch_images`, without blocks."
-    images, edges = out.view(-1, 3, *out.shape[-2:]).numpy(), self._record_edges(x, _numpy_sort)
+# %% ../nbs/04_transforms.ipynb #f69e57fe
+def _kernel_gramian(self, x, s, code, out):
+    from ecgclip import kernels as K
+    kind = K.FIXED if self.value_range else K.OWN if self.sample_range else K.READY
+    cos, sin = np.empty_like(x), np.empty_like(x)
+    K.angles(x, s, kind, *(self.value_range or (0., 0.)), *(self.sample_range or (-1., 1.)), cos, sin)
+    K.write_gramian(cos, sin, self.method == 'summation', *code, out)
+
+def _kernel_recurrence(self, x, s, rank, code, out):
+    from ecgclip import kernels as K
+    if self.threshold is None: return K.write_distance(x/x.dtype.type(self.distance_scale), *code, out)
+    eps = np.full(len(x), 0. if isinstance(self.threshold, str) else float(self.threshold))
+    if self.threshold == 'point': K.distance_percentile(s, *_pair_rank(x.shape[1], self.percentage), eps)
+    if self.threshold == 'distance': eps[:] = self.percentage/100*(s[:, -1].astype(float) - s[:, 0])
+    low, high = np.empty_like(x), np.empty_like(x)
+    K.neighbours(s, rank, eps, low, high)
+    K.write_recurrence(x, low, high, *code, out)
+
+def _kernel_transitions(self, x, edges, which, code, out):
+    from ecgclip import kernels as K
+    bins, share = np.empty(x.shape, np.int32), np.empty((len(x), self.n_bins, self.n_bins), x.dtype)
+    K.transitions(x, edges, which, bins, share)
+    K.write_transitions(bins, share, *code, out)
+
+# %% ../nbs/04_transforms.ipynb #3d8d6c42
+def _kernel_part(self, x, record_edges, which, out):
+    "The images of segments `(N,n)`."
+    from ecgclip import kernels as K
+    rank, s = np.empty(x.shape, np.int32), np.empty_like(x)
+    if record_edges is None or self.threshold is not None or not self.value_range: K.order(x, rank, s)
+    gramian, recurrence, transition = (tuple(map(np.float32, o)) for o in self._codes())
+    _kernel_gramian(self, x, s, gramian, out)
+    _kernel_recurrence(self, x, s, rank, recurrence, out)
+    if record_edges is None: record_edges, which = _kernel_edges(self, s), np.arange(len(x))
+    _kernel_transitions(self, x, record_edges, which, transition, out)
+
+def _numba_images(self, x, out, tile=None):
+    "As `_torch_images`, without blocks; in tiles of so many pixels, `(B,T,rows,columns,12,3,tile**2)`, or whole."
+    tile = tile or self.image_size
+    B, T, k = *x.shape[:2], self.image_size//tile
+    pixels = _bits(out).reshape(B*T, k, k, N_LEADS, 3, tile*tile)
+    x = x.numpy()
+    edges = _kernel_record_edges(self, x) if self.bins_over == 'record' else None
+    which = (np.arange(B)[:, None, None]*N_LEADS + np.arange(N_LEADS)).repeat(T, 1).reshape(-1)
+    rows = x.reshape(-1, x.shape[-1])
+    _in_threads(lambda i, j: _kernel_part(self, rows[i*N_LEADS:j*N_LEADS], edges, which[i*N_LEADS:j*N_LEADS], pixels[i:j]), B*T)
+
+# %% ../nbs/04_transforms.ipynb #5d13e942
+def _triton_images(self, x, out, tile=None):
+    "As `_numba_images`, on a CUDA device."
+    from ecgclip import gpu
+    tile, edges = tile or self.image_size, self._record_edges(x, lambda o: o.sort(-1).values)
     x = x.flatten(0, 2)
-    y = x.double()
-    s = _numpy_sort(x).double() if edges is None or self.threshold in ('point', 'distance') else None
-    cos, sin = _polar(x, self.sample_range, self.value_range)
-    _in_threads(_gramian_loop, cos.numpy(), sin.numpy(), self.method == 'summation', images)
-    if self.threshold is None: _in_threads(_distance_loop, (x/self.distance_scale).numpy(), images)
-    else:
-        eps = _percentile_numba(s, self.percentage) if self.threshold == 'point' else _threshold(s, self.threshold, self.percentage)
-        eps = np.broadcast_to(np.asarray(eps, dtype=np.float64).reshape(-1), len(y))
-        _in_threads(_recurrence_loop, y.numpy(), np.ascontiguousarray(eps), images)
-    edges = self._edges(s) if edges is None else edges.flatten(0, 1)
-    _in_threads(_markov_loop, y.numpy(), edges.contiguous().numpy(), images)
+    y, k = _exact(x), self.image_size//tile
+    s = y.sort(-1).values if edges is None or self.threshold in ('point', 'distance') else None
+    eps = gpu.distance_percentile(s, *_pair_rank(s.shape[1], self.percentage)) if self.threshold == 'point' else _threshold(s, self.threshold, self.percentage)
+    if eps is not None: eps = torch.as_tensor(eps, dtype=y.dtype, device=y.device).reshape(-1).expand(len(y)).contiguous()
+    bins = torch.searchsorted((self._edges(s) if edges is None else edges.flatten(0, 1)).contiguous(), y)
+    cos, sin = (o.contiguous() for o in _polar(x, self.sample_range, self.value_range))
+    gpu.write_images(y, x/self.distance_scale, cos, sin, eps, bins.int(), _transitions(bins, self.n_bins, x.dtype), self.method == 'summation', self._codes(), tile, out.view(-1, k, k, N_LEADS, 3, tile*tile))
+
+@lru_cache(None)
+def _triton_works(settings, device):
+    "Whether the kernels give what PyTorch gives, tried on noise; a warning if not."
+    import warnings
+    layer = ECGToImages.from_dict(json.loads(settings))
+    try:
+        x = layer.points(torch.randn(1, N_LEADS, layer.segment, generator=torch.Generator().manual_seed(0)).mul_(.5).to(device))
+        a, b = torch.empty(2, 1, 1, layer.channels, *2*[layer.image_size], dtype=layer.dtype or torch.float32, device=device)
+        _torch_images(layer, x, a); _triton_images(layer, x, b)
+        off = ((layer.decoded(a) - layer.decoded(b)).abs() > .01).float().mean().item()
+        why = '' if off < 1e-3 else f'{off:.1%} of the pixels differ'
+    except Exception as e: why = f'{type(e).__name__}: {e}'   # a compiler or a driver that does not fit may raise anything
+    if why: warnings.warn(f'Triton is not used on {device}: {why}')
+    return not why
 
 # %% ../nbs/04_transforms.ipynb #3ec83a56
 def _pyts_images(self, x, out):
@@ -447,19 +474,28 @@ def _pyts_images(self, x, out):
                   RecurrencePlot(threshold=self.threshold, percentage=self.percentage).transform(p),
                   MarkovTransitionField(n_bins=self.n_bins, strategy=self.strategy).transform(p))
     if self.threshold is None: fields[1][:] /= self.distance_scale
-    for m, f in enumerate(fields): out.view(-1, 3, *out.shape[-2:])[:, m] = torch.from_numpy(f).to(out)
+    images = torch.from_numpy(np.stack(fields, 1))
+    out.view(images.shape)[:] = images if out.dtype.is_floating_point else self.coded(images.float())
 
 # %% ../nbs/04_transforms.ipynb #ad31f53b
-_BACKENDS = dict(torch=_torch_images, numba=_numba_images, pyts=_pyts_images)
+_BACKENDS = dict(torch=_torch_images, numba=_numba_images, triton=_triton_images, pyts=_pyts_images)
+_WRITES_TILES = ('numba', 'triton')
 
 def _traced(): return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 @patch
-def _backend(self:ECGToImages, x, dtype):
-    fits = x.device.type == 'cpu' and dtype in (torch.float32, torch.float64)
-    if self.backend == 'auto': return 'numba' if fits and not _traced() else 'torch'
-    if self.backend == 'numba' and not fits: raise TransformError('backend', f'numba does not do {dtype} on {x.device.type}', "Choose backend='auto'.")
-    return self.backend
+def _backend(self:ECGToImages, x):
+    best = dict(cpu='numba', cuda='triton').get(x.device.type)
+    if self.backend in _WRITES_TILES and self.backend != best: raise TransformError('backend', f'{self.backend} does not make images on {x.device.type}', "Choose backend='auto'.")
+    if self.backend != 'auto': return self.backend
+    if _traced() or best is None or (best == 'triton' and not _triton_works(json.dumps(self.to_dict()), x.device)): return 'torch'
+    return best
+
+@patch
+def _room(self:ECGToImages, x, shape, ecg):
+    "Where images go."
+    dtype = self.dtype or ecg.dtype
+    return self._memory.take(shape, dtype) if x.device.type == 'cpu' and not _traced() else x.new_empty(shape, dtype=dtype)
 
 @patch
 @torch.no_grad()
@@ -468,9 +504,24 @@ def forward(self:ECGToImages,
 ):       # `(B,T,36,H,W)`
     "Images of each frame. Raises `TransformError` for another shape or fewer samples than a segment."
     x = self.points(ecg)
-    shape, dtype = (*x.shape[:2], self.channels, self.image_size, self.image_size), self.dtype or ecg.dtype
-    out = self._memory.take(shape, dtype) if x.device.type == 'cpu' and not _traced() else x.new_empty(shape, dtype=dtype)
-    _BACKENDS[self._backend(x, dtype)](self, x, out)
+    out = self._room(x, (*x.shape[:2], self.channels, self.image_size, self.image_size), ecg)
+    _BACKENDS[self._backend(x)](self, x, out)
+    return out
+
+# %% ../nbs/04_transforms.ipynb #31a722ab
+@patch
+@torch.no_grad()
+def patches(self:ECGToImages,
+    ecg,  # `(B,12,samples)` in mV, finite
+    size  # pixels on a side of a patch, divides the image
+):        # `(B, T*n, 36*size**2)`
+    "The images cut into `n` patches a frame: frame by frame, row by row; channel by channel within a patch."
+    if self.image_size%size: raise TransformError('size', f'{size} does not divide an image of {self.image_size} pixels', 'Choose a divisor.')
+    x, k = self.points(ecg), self.image_size//size
+    backend, shape = self._backend(x), (len(x), x.shape[1]*k*k, self.channels*size**2)
+    if backend not in _WRITES_TILES: return rearrange(self(ecg), 'b t c (h p) (w q) -> b (t h w) (c p q)', p=size, q=size)
+    out = self._room(x, shape, ecg)
+    _BACKENDS[backend](self, x, out, size)
     return out
 
 # %% ../nbs/04_transforms.ipynb #c01907cd
@@ -507,6 +558,15 @@ def to_dict(self:ECGToImages):
 def extra_repr(self:ECGToImages):
     usual = ECGToImages().to_dict()
     return ', '.join(f'{k}={v!r}' for k, v in self.to_dict().items() if v != usual[k])
+
+# %% ../nbs/04_transforms.ipynb #dfd1cd1e
+def image_summary(
+    images,  # `(B,T,36,H,W)`
+    size=4   # pixels on a side that are left
+):           # `(B, 2*36*size**2)`
+    "An embedding without training: mean and deviation over the frames of each image pooled to a few pixels."
+    x = nn.functional.adaptive_avg_pool2d(images.flatten(0, 1), size).unflatten(0, images.shape[:2])
+    return torch.cat((x.mean(1), x.std(1, correction=0)), 1).flatten(1)
 
 # %% ../nbs/04_transforms.ipynb #370d12d8
 class Augment(nn.Module):
