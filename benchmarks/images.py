@@ -302,46 +302,27 @@ def voltage(args):
 
 # ---- an epoch of MIMIC-IV-ECG
 
-def train_steps():
-    "ECGs a second of the TimeSformer's training step, as benchmarks/results/timesformer.json has them: a list of (device, ECGs a second)."
-    path = results.with_name('timesformer.json')
-    if not path.exists(): return []
-    found = []
-    def walk(o, where=()):
-        if isinstance(o, dict):
-            if isinstance(o.get('ecgs_per_second'), (int, float)): found.append((o.get('device', ' '.join(where)), o['ecgs_per_second']))
-            for k, v in o.items(): walk(v, (*where, str(k)))
-        if isinstance(o, list):
-            for v in o: walk(v, where)
-    walk(json.loads(path.read_text()))
-    return found
+MINUTES, GPU_BYTES = 15, 4.8e12    # the aim; memory of an H200, bytes a second, as its maker states
 
-def work():
-    "FLOPs of a training step at the published size, an ECG, and the bytes that must at least move, with what they consist of."
-    from torch.utils.flop_counter import FlopCounterMode
-    from ecgclip.encoders import create_encoder
-    enc = create_encoder('timesformer')
-    with FlopCounterMode(display=False) as count: enc(torch.randn(1, 12, 5000)).sum().backward()
-    width, layers, tokens = enc.dim*2, len(enc.net.layers), 1 + enc.n_frames*(enc.image_size//enc.patch_size)**2
-    passes = 3*(10 + 10 + 18)     # tensors of one width, read or written: each attention ten, the gated feed-forward eighteen; once forward, twice backward
-    return dict(tflop=count.get_total_flops()/1e12, image_gb=3*enc.n_frames*36*enc.image_size**2*2/1e9, token_gb=tokens*width*layers*passes/1e9, heads=getattr(enc.net, 'heads', 8), tokens=tokens)
-
-PEAK = dict(name='H200-class GPU', tflops=989., gb_per_s=4800.)   # dense bfloat16 and memory, as the maker states them
+def training():
+    "What benchmarks/encoders.py found: its lines of arithmetic, the device, and ECGs a second of the TimeSformer's training step."
+    path = results.with_name('encoders.json')
+    if not path.exists(): return [], None, None
+    d = json.loads(path.read_text())
+    return d['epoch']['lines'], d['machine'].get('gpu'), d['batch']/d['numbers']['training step']['seconds']['ours']
 
 def epoch(args):
-    w, modes = work(), load().get('store', {}).get('ECGs a second, loader to images on the device', {})
-    needed = ECGS/(15*60)
-    floor = dict(by_flops=ECGS*w['tflop']/PEAK['tflops'], by_bytes=ECGS*(w['image_gb'] + w['token_gb'])/PEAK['gb_per_s'])
-    padding = dict(head_of_24_in_32=.75, of_51_tokens_in_64=51/64, of_101_tokens_in_128=101/128)
-    out = dict(ecgs=ECGS, needed_per_second=round(needed), work={k: round(v, 3) for k, v in w.items()}, peak=PEAK, floor_s={k: round(v) for k, v in floor.items()}, used_share_of_tiles={k: round(v, 2) for k, v in padding.items()},
-               signals_gb=ECGS*SIGNAL_BYTES/1e9, measured=[dict(device=d, per_second=r, hours=round(ECGS/r/3600, 2)) for d, r in train_steps()])
-    out['arithmetic'] = [
-        f'15 minutes: {ECGS} / 900 s = {needed:.0f} ECGs a second',
-        f'FLOPs: {ECGS} x {w["tflop"]:.3f} TFLOP / {PEAK["tflops"]:.0f} TFLOP/s = {floor["by_flops"]:.0f} s at the full rate of bfloat16',
-        f'bytes: {ECGS} x ({w["image_gb"]:.2f} GB of images, written once and read twice + {w["token_gb"]:.2f} GB of tokens) / {PEAK["gb_per_s"]:.0f} GB/s = {floor["by_bytes"]:.0f} s',
-        f'tiles: heads of 24 fill 24/32 of a tile of a tensor core, rows of 51 and 101 tokens {51/64:.2f} and {101/128:.2f}, so attention can use at most {.75*51/64:.2f} of it',
-        *(f'measured on {d}: {ECGS} / {r:g} ECGs a second = {ECGS/r/3600:.1f} h' for d, r in train_steps()),
-        *(f'signals: loader and conversion alone on this machine, {ECGS} / {r:g} = {ECGS/r/60:.0f} min' for k, r in modes.items() if k == 'signals, converted')]
+    from ecgclip.loaders import STORAGE, image_bytes
+    lines, gpu, rate = training()
+    d, needed = load(), ECGS/(MINUTES*60)
+    image = image_bytes(1, ECGToImages(), 'float16')
+    modes = d.get('store', {}).get('ECGs a second, loader to images on the device', {})
+    out = dict(gpu=gpu, steps_per_second=rate if gpu else None)
+    out['arithmetic'] = [*lines,
+        f'conversion in half precision: {image/1e6:.0f} MB an ECG written and read twice, {ECGS:,} x {3*image/1e6:.0f} MB / {GPU_BYTES/1e12} TB/s = {ECGS*3*image/GPU_BYTES:.0f} s of the epoch at least',
+        *(f'stored {t} images: {needed:.0f} ECGs a second x {image_bytes(1, ECGToImages(), t)/1e6:.0f} MB = {needed*image_bytes(1, ECGToImages(), t)/1e9:.1f} GB/s from the disk, {ECGS*image_bytes(1, ECGToImages(), t)/1e12:.1f} TB on it' for t in STORAGE),
+        f'signals: {needed:.0f} ECGs a second x {SIGNAL_BYTES/1e6:.2f} MB = {needed*SIGNAL_BYTES/1e9:.2f} GB/s, {ECGS*SIGNAL_BYTES/1e9:.0f} GB',
+        *(f'{k}, loader to images on {d["store"]["about"]["machine"]["device"]} as measured: {ECGS:,} / {r} ECGs a second = {ECGS/r/3600:.1f} h' for k, r in modes.items())]
     return out
 
 # ---- table
@@ -369,19 +350,18 @@ def rows(d):
     if v:
         yield f'hypertrophy ({v["hypertrophy"]}) or normal ({v["normal"]}), {v["source"]}: Sokolow-Lyon voltage', f'area {v["Sokolow-Lyon voltage"]["area"]}, 95 % {v["Sokolow-Lyon voltage"]["interval"]}'
         for preset in PRESETS: yield f'  linear classifier on {preset} images', f'area {v[preset]["area"]}, 95 % {v[preset]["interval"]}; variance of a known gain found {v[preset]["variance_of_gain_found"]}; score of normal records scaled {v[preset]["score_of_normal_records_scaled"]}'
-    for line in p['arithmetic'] if p else (): yield 'an epoch of MIMIC-IV-ECG: aim at 15 minutes', line
-    if p and not p['measured']: yield 'an epoch of MIMIC-IV-ECG: aim at 15 minutes', 'unmeasured: no training step is known'
+    for line in p['arithmetic'] if p else (): yield f'an epoch of MIMIC-IV-ECG in {MINUTES} minutes', line
+    if p and not p['steps_per_second']: yield f'an epoch of MIMIC-IV-ECG in {MINUTES} minutes', 'unmeasured: no training step on a GPU is known (benchmarks/encoders.py --device cuda)'
 
 def share_of_step(c, p):
-    gpu = [m for m in (p or {}).get('measured', []) if 'cuda' in str(m['device']) or 'NVIDIA' in str(m['device'])]
-    if not c['cuda'] or not gpu: return 'unmeasured: needs the conversion and the training step on one GPU'
-    return f'{c["cuda"]["published"]["float16"]/1e3*max(m["per_second"] for m in gpu):.1%}'
+    if not c['cuda'] or not (p or {}).get('steps_per_second'): return 'unmeasured: needs the conversion and the training step on one GPU'
+    return f'{c["cuda"]["published"]["float16"]/1e3*p["steps_per_second"]:.1%}'
 
 SECTIONS = dict(convert=convert, embed=embed, store=store, voltage=voltage, epoch=epoch)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('sections', nargs='*', choices=[*SECTIONS, []], default=[])
+    p.add_argument('sections', nargs='*', help=f'of {", ".join(SECTIONS)}; nothing means all')
     p.add_argument('--data', type=Path)
     p.add_argument('--device', type=torch.device, default=torch.device('cpu'))
     p.add_argument('--repeats', type=int, default=7)
@@ -389,6 +369,8 @@ def main():
     p.add_argument('--scratch', help='a folder for stored images, on the disk to be measured')
     p.add_argument('--note', default='', help='a word on the circumstances, kept with the figures')
     args = p.parse_args()
+    for o in args.sections:
+        if o not in SECTIONS: p.error(f'no section is called {o!r}')
     d = load()
     about = dict(date=str(datetime.date.today()), machine=machine(args.device), note=args.note)
     for name in args.sections or SECTIONS:
