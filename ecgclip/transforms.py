@@ -361,11 +361,18 @@ class _Memory:
             if len(self.a) < size or sys.getrefcount(self.a) > 2: self.a = np.empty(size, np.uint8)
             return torch.from_numpy(self.a)[:size].view(dtype).view(shape)
 
-def _in_threads(f, n):
-    "`f(first, last)` over shares of `n`, one on each of PyTorch's threads."
+def _in_threads(f, n, parts=6):
+    "`f(first, last)` over so many shares of `n` for each of PyTorch's threads; a thread that is held up leaves its shares to the others."
     k = min(torch.get_num_threads(), n)
     if k < 2: return f(0, n)
-    with ThreadPoolExecutor(k) as pool: list(pool.map(lambda i: f(n*i//k, n*(i+1)//k), range(k)))
+    size = min(k*parts, n)
+    shares = iter(range(size))
+    def work():
+        for i in shares: f(n*i//size, n*(i+1)//size)
+    with ThreadPoolExecutor(k - 1) as pool:
+        others = [pool.submit(work) for _ in range(k - 1)]
+        work()
+        for o in others: o.result()
 
 def _bits(out):
     "The array of a tensor; half precision as the integers that the loops write."
