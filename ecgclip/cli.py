@@ -232,6 +232,10 @@ def _source(a):
     if not n.isdigit() or not int(n): raise ConfigError('source', f'{a.source!r} names no number of pairs', 'Write for example simulate:20000.')
     import tempfile, numpy as np
     from ecgclip.loaders import simulated_data
+    if Path(a.dest).exists() and not a.overwrite: raise ConfigError(a.dest, 'the folder exists already', 'Name another one, or give --overwrite.')
+    for k in ('fs', 'unit'):
+        if getattr(a, k): raise ConfigError(f'--{k}', 'simulated pairs have a rate and a unit of their own', 'Leave it out.')
+    Path(a.dest).absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=Path(a.dest).absolute().parent, prefix='.simulate') as tmp:
         array = np.lib.format.open_memmap(Path(tmp)/'signals.npy', 'w+', '<i2', (int(n), N_LEADS, N_SAMPLES))
         data = simulated_data(int(n), a.seed, language=a.language, array=array, progress=True)

@@ -7,8 +7,9 @@ Docs: https://ecgclip.github.io/ecgclip/core.html.md"""
 # %% auto #0
 __all__ = ['LEADS', 'FS', 'SECONDS', 'N_LEADS', 'N_SAMPLES', 'MM_PER_S', 'MM_PER_MV', 'LAYOUTS', 'ECGClipError', 'ECGReadError',
            'ManifestError', 'ConfigError', 'ReportError', 'TransformError', 'TextModelError', 'CheckpointError',
-           'standard_lead', 'Config', 'check_config', 'replace_folder', 'restore_folder', 'new_folder', 'data_root',
-           'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet', 'ecg_sheet', 'plot_ecg']
+           'standard_lead', 'Config', 'check_config', 'compiled', 'replace_folder', 'restore_folder', 'new_folder',
+           'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet', 'ecg_sheet',
+           'plot_ecg']
 
 # %% ../nbs/00_core.ipynb #9dbfa998
 import difflib, functools, json, os, re, shutil, types, unicodedata
@@ -243,6 +244,17 @@ def simulated(cls:Config, **kwargs):
     "For training on simulated pairs, on two CPU cores: a residual network over the signal, a small text encoder, fresh pairs in large batches."
     return cls(simulate=20_000, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
                equal_reports='findings', patience=0, max_tokens=64).replace(**kwargs)
+
+# %% ../nbs/00_core.ipynb #0955b1f5
+def compiled(
+    **options  # of `numba.njit`
+):             # a decorator
+    "Compile a function at its first call, and keep the code where that can be done."
+    from numba import njit
+    def wrap(f):
+        try: return njit(cache=True, **options)(f)
+        except RuntimeError: return njit(**options)(f)   # no folder that can be written: an installation that belongs to another user
+    return wrap
 
 # %% ../nbs/00_core.ipynb #daaa8e0a
 def replace_folder(

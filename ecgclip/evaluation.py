@@ -233,7 +233,8 @@ def untrained_copy(
     "A model that has learnt nothing: each layer is set back to fresh random weights."
     import copy
     new = copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[]):
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
         torch.manual_seed(seed)
         for m in new.modules():
             if hasattr(m, 'reset_parameters'): m.reset_parameters()

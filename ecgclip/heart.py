@@ -18,7 +18,9 @@ from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
-from numba import njit
+
+from .core import compiled
+
 
 # %% ../nbs/02d_heart.ipynb #97b6e7fb
 _LEVELS = dict(basal=(-2.2, 3., 0.), mid=(.6, 2.8, .15), apical=(3., 1.9, .55))        # along the axis (cm), radius (cm), tilt of the normal to the apex
@@ -61,7 +63,7 @@ def segments(
     return out
 
 # %% ../nbs/02d_heart.ipynb #3294f1ea
-@njit(cache=True)
+@compiled()
 def activation_times(place, kind, wall, normal, sites, delay, septal, slow, across):
     """Times in ms at which the inner and the outer side of each segment fire, `(2,S)`.
 
@@ -95,7 +97,7 @@ def activation_times(place, kind, wall, normal, sites, delay, septal, slow, acro
 # %% ../nbs/02d_heart.ipynb #9455a565
 QRS_MS, QRS_LEAD, STT_STEP, STT_N = 300, 50, 4., 240   # a QRS template: 300 points of 1 ms, onset at 50; an ST-T one: 240 points of 4 ms from the same start
 
-@njit(cache=True)
+@compiled()
 def upstrokes(times, width):
     "Rise of each node, `(2S, 300)`, from its time in ms and the spread of times within it in ms."
     n = len(times)
@@ -109,7 +111,7 @@ def upstrokes(times, width):
             e *= step
     return v
 
-@njit(cache=True)
+@compiled()
 def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
     """Plateau and recovery of each node, 0 at its upstroke and -1 at rest, `(2S, 240)`.
 
@@ -135,7 +137,7 @@ def recoveries(times, apd, level, dip, dip_ms, tilt, early, late):
 # %% ../nbs/02d_heart.ipynb #3b36771f
 _DOWER = np.array([[.632, -.235, -.059], [.235, 1.066, .132], [-.515, .157, .917], [.044, .164, 1.387], [.882, .098, 1.277], [1.213, .127, .601], [1.125, .127, .086], [.831, .076, -.230]])
 CHEST = np.array([[-5., -1.5, 9.], [0., -1.5, 9.5], [4., 0., 9.5], [8., 2., 8.], [11., 2., 4.], [12., 2., -1.5]])
-@njit(cache=True)
+@compiled()
 def lead_field(
     place,  # (S,3) cm
     chest,  # (6,3) cm, the chest electrodes
@@ -364,7 +366,7 @@ def qt_of(
     return qtc*np.cbrt(rr)
 
 # %% ../nbs/02d_heart.ipynb #b1bc2d75
-@njit(cache=True)
+@compiled()
 def lay_down(out, times, which, bank, lead_ms, step_ms, gain, turn, bend, stretch, fs):
     """Add templates to `out` `(8,N)`: number `which[k]` of `bank` `(M,16,n)`, whose point `lead_ms/step_ms` comes at `times[k]` ms, with a gain, a share of the breath's part
     (rows 8 to 15), and stretched behind `bend[k]` ms."""

@@ -13,9 +13,11 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from .core import compiled
+
 # %% ../nbs/03k_kernels.ipynb #131b62a0
 _inner = njit(error_model='numpy')
-_loop = njit(nogil=True, cache=True, error_model='numpy')
+_loop = compiled(nogil=True, error_model='numpy')
 
 # %% ../nbs/03k_kernels.ipynb #5e7a6c67
 @_inner
@@ -70,7 +72,7 @@ def _ranks(x, rank, s):
         s[i] = np.inf
     for i in range(len(x)):          # equal points in the order in which they come
         r = rank[i]
-        while s[r] == x[i]: r += np.int32(1)
+        while r < len(s) - 1 and s[r] == x[i]: r += np.int32(1)
         rank[i], s[r] = r, x[i]
 
 @_loop

@@ -296,6 +296,11 @@ def saved_bytes(
     del out
     return sum(seen.values())
 
+def _passing_bytes(model):
+    "Bytes of a pair's images and of their patches, which the step needs though autograd may not keep them, as with checkpointing."
+    images = getattr(getattr(model, 'ecg', None), 'images', None)
+    return 0 if images is None else 2*image_bytes(1, images, 'float32')
+
 def largest_batch(
     model, batches,    # (ecg, tokens, target) of one pair, and of some more
     machine:Machine,
@@ -305,7 +310,7 @@ def largest_batch(
     "How many pairs fit, a power of two. Raises `ConfigError` if not even two do."
     weights = sum(p.numel()*p.element_size()*(4 if p.requires_grad else 1) for p in model.parameters())  # with gradient and AdamW's two moments
     few, more = (saved_bytes(lambda: model(*b[:2])) for b in batches)  # their difference leaves out what does not grow with the batch
-    pair = max((more - few)//(len(batches[1][0]) - len(batches[0][0])), batches[0][0][0].numel()*4)
+    pair = max((more - few)//(len(batches[1][0]) - len(batches[0][0])), batches[0][0][0].numel()*4) + _passing_bytes(model)
     if not machine.free: return min(UNKNOWN_PAIRS, 2**(n_train.bit_length()-1))
     n = int((machine.free*2**30*share - weights)//pair)
     if n < 2: raise ConfigError('batch_size', f'a pair takes {pair/2**30:.1f} GiB, {machine.free:.1f} GiB are free', 'Choose a smaller encoder or smaller images.')
@@ -492,7 +497,7 @@ class SimulatedPairs:
             parts.append((d.signals, list(d.reports), [{f.key for f in o} for o in d.findings]))
         if not made.all(): parts.append(self._own_part(self.epoch*(len(self) - self.n) + (idxs - before)[~made]))
         ecgs, reports, true = zip(*parts)
-        target = [np.stack([idxs, stable_groups(sum(reports, []), self.by)], 1)]
+        target = [np.stack([np.concatenate([idxs[made], idxs[~made]]), stable_groups(sum(reports, []), self.by)], 1)]
         if self.facts: target += [np.concatenate([pair_facts(r, t) for r, t in zip(reports, true)])]
         return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(sum(reports, [])), torch.from_numpy(np.concatenate(target, 1))
 

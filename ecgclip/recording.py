@@ -18,10 +18,9 @@ from functools import lru_cache
 from math import ceil
 
 import numpy as np
-from numba import njit
 from scipy import fft
 
-from .core import FS, LEADS, ECGClipError
+from .core import FS, LEADS, ECGClipError, compiled
 
 # %% ../nbs/02e_recording.ipynb #2748806c
 ELECTRODES = ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
@@ -217,7 +216,7 @@ def muscle_power(
     p = np.exp(-f/decay)*f**2/(f**2 + 10**2)
     return p/p.sum() + white/len(f)
 
-@njit(cache=True)
+@compiled()
 def _shaped(z, levels, gain, out):
     for j in range(len(levels)):
         for k in range(len(gain)): out[j, k] = gain[k]*levels[j]*(z[j, k, 0] + np.complex64(1j)*z[j, k, 1])
@@ -354,7 +353,7 @@ def envelope(
             env += (rng.random((9, 1)) < .4)*(.5 + 3.5*size)*np.exp(-((t - at)/(.01 + .14*width))**4)
     return env
 
-@njit(cache=True)
+@compiled()
 def _enveloped(e, env):
     "Multiply each row by its envelope, whose points lie evenly over it, in place."
     parts, n = env.shape[1] - 1, e.shape[1]
@@ -380,7 +379,7 @@ def artefacts(rng, n, fs, session):
     return e
 
 # %% ../nbs/02e_recording.ipynb #4527a15e
-@njit(cache=True)
+@compiled()
 def _digitise(x, e, slow, gain, step, clip):
     "Clean leads, electrodes' noise and wander together, in whole steps of the converter; all in µV."
     gain, step, clip = np.float32(gain), np.float32(step), np.float32(clip)
@@ -392,7 +391,7 @@ def _digitise(x, e, slow, gain, step, clip):
             out[l, i] = np.rint(min(max(v, -clip), clip)*per)*step
     return out
 
-@njit(cache=True)
+@compiled()
 def _spline(y, up, down, n):
     "Cubic spline through the samples of each row, read at every `down/up`-th of a sample."
     pole = np.float32(3**.5 - 2)
@@ -414,7 +413,7 @@ def _spline(y, up, down, n):
     return out
 
 # %% ../nbs/02e_recording.ipynb #2d7c21c0
-@njit(cache=True)
+@compiled()
 def _lines(y, tolerance):
     "Replace each row by straight lines that stay within `tolerance`, in place."
     for l in range(y.shape[0]):

@@ -15,6 +15,7 @@ __all__ = ['EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTH
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
@@ -1103,6 +1104,8 @@ def _wanted(findings, rng):
     d = dict(findings) if isinstance(findings, Mapping) else {k: float(rng.beta(1.3, 1.5)) for k in findings}
     for k in d:
         if k not in EFFECTS: raise ConfigError('findings', f'{k!r} cannot be simulated', f'Give some of {", ".join(EFFECTS)}.')
+    for a, b in combinations(d, 2):
+        if _bars(EFFECTS[a], EFFECTS[b]): raise ConfigError('findings', f'{a} and {b} cannot go together', 'Leave one of them out.')
     order = list(GROUPS)
     return dict(sorted(d.items(), key=lambda kv: order.index(EFFECTS[kv[0]].group)))
 

@@ -358,7 +358,7 @@ class _Memory:
         "An uninitialised tensor."
         size = math.prod(shape)*dtype.itemsize
         with self.lock:
-            if len(self.a) < size or sys.getrefcount(self.a) > 2: self.a = np.empty(size, np.uint8)
+            if not size <= len(self.a) <= 2*size or sys.getrefcount(self.a) > 2: self.a = np.empty(size, np.uint8)   # a much larger piece would be kept, and pickled, whole
             return torch.from_numpy(self.a)[:size].view(dtype).view(shape)
 
 def _in_threads(f, n, parts=6):
@@ -437,6 +437,7 @@ def _numba_images(self, x, out, tile=None):
     B, T, k = *x.shape[:2], self.image_size//tile
     pixels = _bits(out).reshape(B*T, k, k, N_LEADS, 3, tile*tile)
     x = x.numpy()
+    if np.isinf(x).any(): raise TransformError('ECG', 'infinite values', 'Repair or leave out this record; read_ecg refuses it.')
     edges = _kernel_record_edges(self, x) if self.bins_over == 'record' else None
     which = (np.arange(B)[:, None, None]*N_LEADS + np.arange(N_LEADS)).repeat(T, 1).reshape(-1)
     rows = x.reshape(-1, x.shape[-1])
