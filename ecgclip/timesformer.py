@@ -51,6 +51,11 @@ class PatchEmbedding(nn.Linear):
         w = rearrange(self.weight, 'd (p q c) -> d c p q', p=self.patch, q=self.patch)/self.std[:, None, None]
         return w.flatten(1), self.bias - torch.einsum('dcpq,c->d', w, self.mean)
 
+    def embed(self, patches):
+        "Patches that are cut already, `(B,T*n,C*p*p)`, to `(B,T*n,dim)`."
+        w, b = self.scaled()
+        return F.linear(_as_weights(patches, w), w, b)
+
     def forward(self, images, leads=None):
         w, b = self.scaled()
         images = _without(_as_weights(images, w), leads, self.mean)
