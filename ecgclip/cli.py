@@ -45,10 +45,10 @@ def _kind(t):
     names = {int: 'N', float: 'X', str: 'TEXT', dict: 'JSON'}
     return dict(type=_json_dict if t is dict else t, metavar=names[t])
 
-_SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix workers'.split()),
+_SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix simulate_passes workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
-    'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports'.split(),
+    'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports rare_reports'.split(),
     'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
     'output and tracking': 'out track wandb_project watch log_freq'.split()}
 
@@ -66,7 +66,7 @@ def add_config_options(parser):
         for n in names: g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=_help(byname[n]), **_kind(hints[n]))
 
 # %% ../nbs/17_cli.ipynb #e35a45a7
-_PRESETS = dict(demo=Config.demo, simulated=Config.simulated, recommended=Config.recommended, published=Config.published)
+_PRESETS = dict(demo=Config.demo, timesformer=Config.timesformer, small=Config.small, simulated=Config.simulated, recommended=Config.recommended, published=Config.published)
 
 def config_from_args(
     args:dict,  # options that were given
@@ -74,9 +74,9 @@ def config_from_args(
 )->Config:
     "A preset, a settings file over it, options over both."
     given = {k: v for k, v in args.items() if k not in ('preset', 'config')}
-    preset = args.get('preset') or ('recommended' if given.get('data') and gpu else 'simulated' if given.get('simulate') else 'demo')
+    preset = args.get('preset') or ('simulated' if given.get('simulate') and not (given.get('data') and gpu) else 'demo' if not given.get('data') else 'recommended' if gpu else 'small')
     if args.get('config'): return Config.from_json(args['config']).replace(**given)
-    if given.get('data') and preset == 'demo': given = dict(detail='full', patience=10) | given  # a set of one's own is no demo
+    if given.get('data') and preset == 'timesformer': given = dict(detail='full', patience=10) | given  # a set of one's own is no demo
     return _PRESETS[preset](**given)
 
 # %% ../nbs/17_cli.ipynb #e1f5009a
@@ -116,7 +116,7 @@ def _say_settings(config):
 
 def _say_end(run, config):
     c = f'{run/"best"}{f" {config.data}" if config.data else ""}'
-    print(f'\nIn {run}: best/ (checkpoint), history.csv, report.json, curves.png, gallery.png, config.json')
+    print(f'\nIn {run}: best/ (checkpoint), history.csv, report.json, zero_shot.json, curves.png, gallery.png, config.json')
     print('What to try next:\n'
           f'  ecgclip-evaluate {c}    the same figures again\n'
           f'  python -W ignore -c "from ecgclip.learner import load_pretrained; m = load_pretrained(\'{run/"best"}\'); print(m.encode_text([\'窦性心律\']).shape)"'
@@ -138,6 +138,14 @@ def _check_out(out):
     "Raise `ECGClipError` if the output folder could not be made, before any work is done."
     above = next(o for o in (Path(out).absolute(), *Path(out).absolute().parents) if o.exists())
     if not above.is_dir() or not os.access(above, os.W_OK): raise ECGClipError(out, f'nothing can be written in {above}', 'Name another folder with --out.')
+
+def _say_zero_shot(run, model, test, seeds=4):
+    "Print and keep how well the findings of the test records are told by their names alone, beside untrained copies of the model."
+    from ecgclip.evaluation import zero_shot_findings
+    try: z = zero_shot_findings(model, test, untrained_seeds=seeds)
+    except ECGClipError as e: print(f'\nNo zero-shot figures: {e.reason}.'); return
+    print(f'\n{z}\nAUC of each finding by its names, as the reports state it; other prompts: by the names of the other findings; untrained: mean of {seeds} seeds.')
+    (run/'zero_shot.json').write_text(json.dumps(z.to_dict(), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 def pretrain_run(
     config:Config,
@@ -166,6 +174,7 @@ def pretrain_run(
     report = retrieval_report(model, test)
     print(report)
     report.to_json(run/'report.json')
+    _say_zero_shot(run, model, test)
     draw_run(run, model, test)
     _say_end(run, config)
     return run
@@ -175,10 +184,10 @@ def _parser(name, what, epilog=''):
     return argparse.ArgumentParser(f'ecgclip-{name}', description=what, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
 
 def _pretrain_parser():
-    p = _parser('pretrain', 'Pretrain an ECG encoder and a text encoder into one space.\n\nWithout DATA a small model is trained on the real ECGs that come with the package.',
-        'examples:\n  ecgclip-pretrain\n  ecgclip-pretrain my.csv --text-encoder small --epochs 20\n  ecgclip-pretrain my.csv --preset published --device cuda\n  ecgclip-pretrain --simulate 20000\n  ecgclip-pretrain my.csv --simulate 20000 --simulate-mix 0.5')
+    p = _parser('pretrain', 'Pretrain an ECG encoder and a text encoder into one space.\n\nWithout DATA a small model is trained on simulated pairs and the real ECGs that come with the package.',
+        'examples:\n  ecgclip-pretrain\n  ecgclip-pretrain --preset timesformer\n  ecgclip-pretrain my.csv --text-encoder small --epochs 20\n  ecgclip-pretrain my.csv --preset published --device cuda\n  ecgclip-pretrain --simulate 20000\n  ecgclip-pretrain my.csv --simulate 20000 --simulate-mix 0.5')
     p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a table (CSV, TSV, JSONL, Parquet, XLSX) with the columns path and report, or a folder from ecgclip-prepare')
-    p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, simulated with --simulate alone, else recommended')
+    p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, simulated with --simulate, else recommended, without a GPU small')
     p.add_argument('--config', metavar='FILE', help='settings as JSON, such as the config.json of another run')
     add_config_options(p)
     return p
@@ -187,7 +196,7 @@ def _pretrain(argv):
     args = vars(_pretrain_parser().parse_args(argv))
     from ecgclip.loaders import pick_device
     gpu = pick_device(args.get('device', 'auto')).type != 'cpu'
-    if args.get('data') and not gpu and not args.get('preset'): print('No GPU: the small encoders of the demo are trained. --preset recommended takes the large ones.')
+    if args.get('data') and not gpu and not args.get('preset'): print('No GPU: small encoders are trained. --preset recommended takes the large ones.')
     pretrain_run(config_from_args(args, gpu))
 
 def pretrain(argv=None):

@@ -83,6 +83,7 @@ class Config:
     limit: Optional[int] = _opt(None, 'use only the first so many training records')
     simulate: Optional[int] = _opt(None, 'train on so many fresh simulated pairs an epoch')
     simulate_mix: Optional[float] = _opt(None, 'their share beside records of data; nothing means all where no data is named, else half')
+    simulate_passes: int = _opt(1, 'epochs that see the same simulated pairs before others are made; more of them spare time')
     ecg_encoder: str = _opt('timesformer', 'one of list_encoders()')
     ecg_args: dict = _args('settings of the ECG encoder, as JSON, for example {"depth": 4}')
     ecg_weights: Optional[str] = _opt(None, 'the ECG encoder starts from these: a .safetensors file of its weights, or a checkpoint folder of this package')
@@ -105,6 +106,7 @@ class Config:
     duplicates: Literal['mask', 'positive', 'negative'] = _opt('mask', 'what an equal report of another ECG in the batch is')
     equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
     true_reports: bool = _opt(True, 'with simulated pairs: a report that is true of another ECG of the batch counts as an equal one')
+    rare_reports: bool = _opt(False, 'with duplicates=positive: among the reports that are true of an ECG, those that are true of few ECGs of the batch weigh more')
     epochs: int = _opt(100, 'passes over the training records')
     batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step; auto takes as many as the memory holds, at most 256')
     lr_rate: float = _opt(1e-3, 'highest learning rate')
@@ -228,10 +230,20 @@ def published(cls:Config, **kwargs):
 
 @patch(cls_method=True)
 def demo(cls:Config, **kwargs):
-    "A small TimeSformer and text encoder that train on the embedded sample within minutes on two CPU cores."
+    "What runs where no data is named: a small residual network and text encoder, simulated pairs and the embedded sample, in less than five minutes on two CPU cores."
+    return cls.simulated(simulate=8000, simulate_mix=.95, simulate_passes=8, epochs=8, monitor_epochs=5).replace(**kwargs)
+
+@patch(cls_method=True)
+def timesformer(cls:Config, **kwargs):
+    "The published path in small: images and a TimeSformer, trained on the embedded sample alone within minutes on two CPU cores."
     return cls(detail='headline', ecg_encoder='timesformer_tiny', image_preset='millivolt', image_args=dict(segment=500, image_size=50, value_range=[-1., 1.]),
                ecg_args=dict(dim=96, lead_dim=16, patch_size=25, pool='mean', attn_dropout=.2, ff_dropout=.2), text_encoder='small',
                augment=True, batch_size=32, epochs=40, cycles=1, patience=0, monitor_epochs=5, max_tokens=64).replace(**kwargs)
+
+@patch(cls_method=True)
+def small(cls:Config, **kwargs):
+    "For records of one's own without a GPU: a small residual network over the signal, a small text encoder."
+    return cls(ecg_encoder='resnet1d_tiny', text_encoder='small', augment=True, batch_size=64, epochs=40, cycles=1, weight_decay=1e-2, patience=10, max_tokens=64).replace(**kwargs)
 
 @patch(cls_method=True)
 def recommended(cls:Config, **kwargs):
@@ -242,8 +254,8 @@ def recommended(cls:Config, **kwargs):
 @patch(cls_method=True)
 def simulated(cls:Config, **kwargs):
     "For training on simulated pairs, on two CPU cores: a residual network over the signal, a small text encoder, fresh pairs in large batches."
-    return cls(simulate=20_000, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
-               equal_reports='findings', patience=0, max_tokens=64).replace(**kwargs)
+    return cls(simulate=20_000, simulate_passes=5, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=15, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
+               rare_reports=True, equal_reports='findings', patience=0, max_tokens=64, amp='bf16').replace(**kwargs)
 
 # %% ../nbs/00_core.ipynb #0955b1f5
 def compiled(

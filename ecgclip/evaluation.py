@@ -6,7 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/evaluation.html.md"""
 
 # %% auto #0
 __all__ = ['embed_ecgs', 'embed_texts', 'RetrievalReport', 'retrieval_report', 'class_directions', 'zero_shot_scores',
-           'others_auc', 'ZeroShot', 'untrained_copy', 'zero_shot', 'judge_scores']
+           'others_auc', 'ZeroShot', 'untrained_copy', 'zero_shot', 'finding_prompts', 'finding_labels',
+           'zero_shot_findings', 'judge_scores']
 
 # %% ../nbs/13_evaluation.ipynb #4ae93b63
 import json
@@ -19,6 +20,7 @@ import torch
 from .core import ECGClipError
 from .data import ECGData
 from .metrics import Interval, _resamples, _roc_auc, chance_levels, retrieval_report_ci
+from .reports import extract_findings, implied_by, terms
 
 # %% ../nbs/13_evaluation.ipynb #ff0b82b3
 @torch.no_grad()
@@ -287,6 +289,34 @@ def zero_shot(
     if patients is None and isinstance(ecgs, ECGData): patients = ecgs.patients
     fresh = [zero_shot_scores(untrained_copy(model, s), ecgs, prompts, batch_size) for s in range(untrained_seeds)]
     return judge_scores(scores, labels, classes, patients, rare_below=rare_below, untrained=fresh, n_boot=n_boot, seed=seed, name=name)
+
+def finding_prompts(
+    language='zh'  # 'zh' or 'en'
+)->dict:           # key of a finding -> its names
+    "Every finding by its own names, as prompts for `zero_shot`."
+    return {t.key: [t.zh, *t.zh_synonyms] if language == 'zh' else [t.en, *t.en_synonyms] for t in terms()}
+
+def finding_labels(
+    data:ECGData, language=None
+)->dict:   # key of a finding -> (N,) 1 where the report states it or what implies it, 0 where it doesn't, NaN where it doubts it
+    "What reports say, as labels. A report that is silent on a finding counts as one that denies it."
+    said = [extract_findings(r) for r in data.reports]
+    sure = [frozenset().union(*({f.key} | implied_by(f.key) for f in fs if f.status == 'present')) for fs in said]
+    doubt = [{f.key for f in fs if f.status == 'uncertain'} for fs in said]
+    return {k: np.array([1. if k in s else np.nan if k in d else 0. for s, d in zip(sure, doubt)]) for k in sorted(set().union(*sure))}
+
+def zero_shot_findings(
+    model, data:ECGData,
+    *, at_least=5,     # positives of a finding to be shown
+    language=None,     # of the prompts; nothing means that of the model's settings
+    **kwargs           # go to `zero_shot`
+)->ZeroShot:
+    "Zero-shot AUC of the findings that the reports of `data` state, each by its own names."
+    language = language or getattr(getattr(model, 'config', None), 'language', 'zh')
+    prompts, labels = finding_prompts(language), finding_labels(data)
+    shown = sorted((k for k, y in labels.items() if k in prompts and at_least <= np.nansum(y) < np.sum(~np.isnan(y))), key=lambda k: -np.nansum(labels[k]))
+    if not shown: raise ECGClipError(data.name, f'no finding that {at_least} reports state', 'Give more records, or a lower at_least.')
+    return zero_shot(model, data, {k: prompts[k] for k in shown}, {k: labels[k] for k in shown}, name=f'zero-shot, {len(data)} records of {len(set(data.patients))} patients', **kwargs)
 
 def judge_scores(
     scores,          # (N,C)

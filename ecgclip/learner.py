@@ -7,12 +7,13 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'check_reports', 'token_cache', 'create_model', 'AugmentSignals', 'layer_groups',
            'learning_rates', 'trainable_table', 'default_callbacks', 'set_seed', 'calibrate_images', 'fit_batch',
-           'pretrain_learner', 'save_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
+           'pretrain_learner', 'save_pretrained', 'list_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, inspect, json, random
 from dataclasses import asdict
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ def pretrain_learner(
     calibrate_images(model, dls)
     if config.batch_size == 'auto': fit_batch(model, dls)
     if verbose and isinstance(text, TextEncoder) and text.pretrained: print(trainable_table(model, config).rename_axis(None))
-    learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates), opt_func=partial(Adam, decouple_wd=True), lr=learning_rates(config, text),
+    learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates, rare=config.rare_reports), opt_func=partial(Adam, decouple_wd=True), lr=learning_rates(config, text),
                     splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + list(cbs or []), **kwargs)
     learn.config = config
     set_seed(config.seed)
@@ -231,11 +232,12 @@ def save_pretrained(
     folder,         # replaced as a whole if it exists
     config:Config,
     metrics=None,   # numbers to keep beside the weights
-    class_names=None
+    class_names=None,
+    half=False      # weights in 16 bits: half the size
 )->Path:
     "Write a checkpoint folder; an interruption leaves the old one or the new one, never a mixture."
     from safetensors.torch import save_file
-    weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    weights = {k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with new_folder(folder) as tmp:
         save_file(weights, tmp/'model.safetensors')
         model.text.save(tmp/'tokenizer', weights=False)
@@ -260,12 +262,18 @@ def _load_weights(folder, model):
     except (SafetensorError, OSError) as e: raise CheckpointError(path, f'the weights are damaged ({e})', 'Take another checkpoint.') from None
     except RuntimeError as e: raise CheckpointError(path, f'the weights do not fit the settings ({str(e).splitlines()[-1].strip()})', 'Was config.json edited? Take the original.') from None
 
+def list_pretrained()->dict: # name -> folder
+    "The checkpoints that come with the package; each has a model card, README.md, beside its weights."
+    here = Path(str(files('ecgclip')))/'pretrained'
+    return {p.name: p for p in sorted(here.iterdir()) if (p/'config.json').is_file()} if here.is_dir() else {}
+
 def load_pretrained(
-    folder,        # written by `save_pretrained`
+    folder,        # written by `save_pretrained`, or a name of `list_pretrained()`, such as 'demo'
     device='cpu'
 )->ECGCLIP:        # in eval mode; `.config` and `.metrics` are attached
     "A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Raises `CheckpointError` for damaged folders and other versions."
-    if not Path(folder).is_dir(): raise CheckpointError(folder, 'no such folder', 'Name a folder written by save_pretrained, such as .../best.')
+    if not Path(folder).is_dir() and str(folder) in list_pretrained(): folder = list_pretrained()[str(folder)]
+    if not Path(folder).is_dir(): raise CheckpointError(folder, 'no such folder', f'Name a folder written by save_pretrained, such as .../best, or one of {", ".join(list_pretrained()) or "nothing"}, which come with the package.')
     d = _load_json(folder, 'config.json')
     if (Path(folder)/'best'/'config.json').is_file(): raise CheckpointError(folder, 'this is the folder of a run', f'Its checkpoint is {Path(folder)/"best"}.')
     if not isinstance(d, dict) or d.get('format') != FORMAT:
@@ -280,9 +288,9 @@ def load_pretrained(
     return model.to(pick_device(str(device))).eval().requires_grad_(False)
 
 @patch
-def save_pretrained(self:Learner, folder, metrics=None):
+def save_pretrained(self:Learner, folder, metrics=None, half=False):
     "Write the Learner's model as a checkpoint folder."
-    return save_pretrained(self.model, folder, self.config, metrics)
+    return save_pretrained(self.model, folder, self.config, metrics, half=half)
 
 # %% ../nbs/12_learner.ipynb #b72f0351
 def run_callbacks(config:Config, folder)->list:

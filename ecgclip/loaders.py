@@ -9,10 +9,12 @@ __all__ = ['STORAGE', 'SMALL_CARD', 'SMALL_LIMIT', 'MOST_PAIRS', 'UNKNOWN_PAIRS'
            'Machine', 'look_at_machine', 'image_bytes', 'precompute_images', 'ImageStore', 'storage_errors',
            'ModeChoice', 'published_mode', 'measured_mode', 'choose_mode', 'saved_bytes', 'largest_batch',
            'pick_workers', 'Pairs', 'stable_group', 'stable_groups', 'fact_bits', 'shown_by', 'pair_facts',
-           'simulated_data', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders', 'LoaderPlan', 'ecg_dataloaders']
+           'simulated_data', 'PairFile', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders', 'LoaderPlan',
+           'ecg_dataloaders']
 
 # %% ../nbs/05_loaders.ipynb #b50a64ea
-import hashlib, json, math, os, random, shutil, time
+import hashlib, json, math, multiprocessing, os, random, shutil, sys, tempfile, time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,6 +25,7 @@ import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastcore.basics import store_attr
+from tqdm.auto import tqdm
 
 from .core import Config, ConfigError, N_LEADS, N_SAMPLES, data_root, new_folder
 from .data import ECGData, _Array
@@ -433,7 +436,6 @@ def simulated_data(
 )->ECGData:
     "Simulated records as a data set; signals at 1 µV a step."
     from ecgclip.simulate import simulate
-    from tqdm.auto import tqdm
     array = np.empty((n, N_LEADS, N_SAMPLES), '<i2') if array is None else array
     rows = []
     for i in tqdm(range(0, n, 128), desc='simulated ECGs', disable=not progress):
@@ -444,6 +446,46 @@ def simulated_data(
     return ECGData(df, _Array(array), f'{n} simulated', ('signals and reports are simulated',))
 
 # %% ../nbs/05_loaders.ipynb #218e5ef4
+def _fill(path, shape, a, b, start, seed, language, facts):
+    "Simulate pairs `start + a` to `start + b` of a seed into rows `a` to `b` of a file of int16 signals; gives reports and facts."
+    from ecgclip.simulate import simulate
+    array = np.memmap(path, '<i2', 'r+', shape=shape)
+    d = simulate(b - a, seed, language=language, start=start + a)
+    array[a:b] = np.clip(np.rint(d.signals*1000), -32767, 32767)
+    return list(d.reports), pair_facts(d.reports, [{f.key for f in o} for o in d.findings]) if facts else None
+
+class PairFile:
+    "Simulated pairs `start` to `start + n` of a seed, kept in a temporary file (120 kB a pair) until this object is gone."
+    def __init__(self,
+        n, seed, start,
+        *,
+        language='zh', # of the reports
+        facts=True,    # keep which reports are true of which ECGs
+        processes=0,   # that simulate at the same time
+        progress=True, # show a bar
+        step=128       # pairs simulated at once
+    ):
+        self.shape = (n, N_LEADS, N_SAMPLES)
+        self._folder = tempfile.TemporaryDirectory(prefix='ecgclip-')
+        path = Path(self._folder.name)/'signals'
+        self._room(path, 2*int(np.prod(self.shape)))
+        jobs = [(path, self.shape, a, min(a + step, n), start, seed, language, facts) for a in range(0, n, step)]
+        made = list(tqdm(_spread(_fill, jobs, processes), 'simulated ECGs', len(jobs), disable=not progress, leave=False, unit_scale=step, unit='ECG'))
+        self.signals, self.reports = np.memmap(path, '<i2', 'r', shape=self.shape), [r for rs, _ in made for r in rs]
+        self.facts = np.concatenate([f for _, f in made]) if facts else None
+
+    def _room(self, path, size):
+        free = shutil.disk_usage(path.parent).free
+        if free < 1.1*size: raise ConfigError('simulate_passes', f'{self.shape[0]} kept pairs take {size/1e9:.1f} GB, {path.parent} has {free/1e9:.1f} GB', 'Set TMPDIR to a folder with more room, lower simulate, or take simulate_passes=1.')
+        with open(path, 'wb') as f: f.truncate(size)
+
+    def ecgs(self, rows): return self.signals[np.asarray(rows)].astype(np.float32)/1000
+
+def _spread(f, jobs, processes):
+    "Results of `f(*job)` in order, from several processes where that is asked."
+    if processes < 2 or sys.platform != 'linux': yield from (f(*j) for j in jobs); return   # elsewhere a new process would run the caller's script anew
+    with ProcessPoolExecutor(min(processes, len(jobs)), multiprocessing.get_context('fork')) as pool: yield from pool.map(f, *zip(*jobs))
+
 class SimulatedPairs:
     "Fresh simulated ECGs and reports, epoch after epoch, alone or among pairs of one's own."
     store = None
@@ -455,10 +497,13 @@ class SimulatedPairs:
         by='text',     # groups: equal of 'text' or of 'findings'
         facts=True,    # the target tells which reports are true of which ECGs
         own=None,      # an `ECGData`
-        share=1.       # of simulated pairs, above 0; below 1 with `own`
+        share=1.,      # of simulated pairs, above 0; below 1 with `own`
+        passes=1,      # epochs that see the same simulated pairs, each in another order; they are kept in a temporary file meanwhile
+        processes=0    # that simulate such pairs
     ):
+        if passes < 1: raise ConfigError('simulate_passes', f'{passes} passes', 'Give 1 or more.')
         if not 0 < share <= 1 or (own is None) != (share == 1): raise ConfigError('simulate_mix', f'{share} {"with" if own is not None else "without"} records of one\'s own', 'Give a share between 0 and 1, 1 without such records.')
-        store_attr(); self.epoch, self.tokenizer, self._few = 0, None, None
+        store_attr(); self.epoch, self.tokenizer, self._few, self._kept = 0, None, None, (None, None)
     def __len__(self): return round(self.n/self.share)
     def __getitem__(self, i): return i
 
@@ -480,6 +525,26 @@ class SimulatedPairs:
         self.tokenizer = tokenizer
         return self
 
+    def begin_epoch(self, epoch):
+        "Get ready for an epoch, counted from 1."
+        self.epoch = epoch
+        block = (epoch - 1)//self.passes
+        if self.passes > 1 and self._kept[0] != block:
+            self._kept = (None, None)   # its file goes before the next one comes
+            self._kept = block, PairFile(self.n, self.seed, block*self.n, language=self.language, facts=self.facts, processes=self.processes)
+
+    def _simulated_part(self, places):
+        "Signals, reports and facts of the simulated pairs at some places of this epoch."
+        if self.passes == 1: return self._fresh(places)
+        rows = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)[places]
+        kept = self._kept[1]
+        return kept.ecgs(rows), [kept.reports[i] for i in rows], kept.facts[rows] if self.facts else None
+
+    def _fresh(self, places):
+        from ecgclip.simulate import simulate
+        d = simulate(len(places), self.seed, language=self.language, start=self.epoch*self.n + int(places[0]))
+        return d.signals, list(d.reports), pair_facts(d.reports, [{f.key for f in o} for o in d.findings]) if self.facts else None
+
     def _places(self, idxs):
         "Which of the pairs `idxs` are simulated, and how many were before each."
         before, after = (np.floor((np.asarray(idxs) + o)*self.share + 1e-9).astype(int) for o in (0, 1))
@@ -488,24 +553,23 @@ class SimulatedPairs:
     def batch(self, idxs):
         "(ecg, tokens, target) of the consecutive pairs `idxs` of this epoch; target (B,2) holds the pair's number and its group, with facts (B,2+3W) those, too."
         if self.tokenizer is None: raise ConfigError('tokens', 'no tokenizer yet', 'Make the Learner with pretrain_learner.')
-        from ecgclip.simulate import simulate
         idxs = np.asarray(idxs)
         made, before = self._places(idxs)
         parts = []
-        if made.any():
-            d = simulate(int(made.sum()), self.seed, language=self.language, start=self.epoch*self.n + int(before[made][0]))
-            parts.append((d.signals, list(d.reports), [{f.key for f in o} for o in d.findings]))
+        if made.any(): parts.append(self._simulated_part(before[made]))
         if not made.all(): parts.append(self._own_part(self.epoch*(len(self) - self.n) + (idxs - before)[~made]))
-        ecgs, reports, true = zip(*parts)
-        target = [np.stack([np.concatenate([idxs[made], idxs[~made]]), stable_groups(sum(reports, []), self.by)], 1)]
-        if self.facts: target += [np.concatenate([pair_facts(r, t) for r, t in zip(reports, true)])]
-        return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(sum(reports, [])), torch.from_numpy(np.concatenate(target, 1))
+        ecgs, reports, facts = zip(*parts)
+        reports = sum(reports, [])
+        target = [np.stack([np.concatenate([idxs[made], idxs[~made]]), stable_groups(reports, self.by)], 1)]
+        if self.facts: target += [np.concatenate(facts)]
+        return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(reports), torch.from_numpy(np.concatenate(target, 1))
 
     def _own_part(self, places):
         "Records of one's own: pass after pass in a new order."
         rounds = {r: np.random.default_rng([self.seed, int(r)]).permutation(len(self.own)) for r in set(places//len(self.own))}
         rows = [int(rounds[p//len(self.own)][p % len(self.own)]) for p in places]
-        return self.own.ecgs(rows), [self.own.reports[i] for i in rows], None
+        reports = [self.own.reports[i] for i in rows]
+        return self.own.ecgs(rows), reports, pair_facts(reports) if self.facts else None
 
 # %% ../nbs/05_loaders.ipynb #8230f67e
 class PairLoader(DataLoader):
@@ -515,7 +579,7 @@ class PairLoader(DataLoader):
         self.rng = random.Random(seed)
     def before_iter(self):
         super().before_iter()
-        if isinstance(self.dataset, SimulatedPairs): self.dataset.epoch += 1   # other pairs than last time
+        if isinstance(self.dataset, SimulatedPairs): self.dataset.begin_epoch(self.dataset.epoch + 1)   # other pairs than last time
     def create_batch(self, b): return self.dataset.batch(b)
     def retain(self, res, b): return res
     def after_batch(self, b):
@@ -614,12 +678,13 @@ def _simulated_dataloaders(data, tokenize, config, machine, verbose):
     own = _split(data, 'train') if share < 1 else None
     if own is not None and config.limit: own = own.subset(range(min(config.limit, len(own))))
     valid = _split(data, 'valid') if own is not None else simulated_data(N_VALID, VALID_SEED + config.seed, language=config.language, split='valid').grouped(config.groups_by)
-    train = SimulatedPairs(config.simulate, config.seed, language=config.language, by=config.groups_by, facts=config.true_reports, own=own, share=share)
-    workers = config.workers if config.workers is not None else min(max(machine.cpus - 1, 1), 8) if os.name == 'posix' else 0
+    train = SimulatedPairs(config.simulate, config.seed, language=config.language, by=config.groups_by, facts=config.true_reports, own=own, share=share, passes=config.simulate_passes, processes=machine.cpus)
+    fresh = config.simulate_passes == 1   # kept pairs are only read
+    workers = config.workers if config.workers is not None else min(max(machine.cpus - 1, 1), 8) if os.name == 'posix' and fresh else 0
     bs = min(128 if config.batch_size == 'auto' else config.batch_size, len(train))
     dls = _pair_loaders((train, Pairs(valid)), bs, config, machine, workers, config.seed)
     dls.config, dls.data, dls.own_tokenizer = config.replace(batch_size=bs), data, tokenize is not None
-    dls.plan = LoaderPlan(machine, ModeChoice('runtime', f'{share:.0%} of the pairs are simulated as they are needed'), bs, workers, len(train), len(valid))
+    dls.plan = LoaderPlan(machine, ModeChoice('runtime', f'{share:.0%} of the pairs are simulated as they are needed' if fresh else f'{share:.0%} of the pairs are simulated, anew every {config.simulate_passes} epochs'), bs, workers, len(train), len(valid))
     if tokenize is not None: dls.tokenize(tokenize)
     if verbose: print(dls.plan)
     return dls
