@@ -28,11 +28,12 @@ class Records:
     halves: np.ndarray     # 'A' or 'B'
     scp: list              # {code: likelihood}, or nothing where the record has SNOMED CT codes
     snomed: list           # set of codes, or nothing
+    sources: list          # database of each
     def __len__(self): return len(self.names)
     def subset(self, which):
         which = np.flatnonzero(which)
         pick = lambda o: [o[i] for i in which]
-        return Records(self.ecgs[which], pick(self.names), self.patients[which], self.halves[which], pick(self.scp), pick(self.snomed))
+        return Records(self.ecgs[which], pick(self.names), self.patients[which], self.halves[which], pick(self.scp), pick(self.snomed), pick(self.sources))
 
 def half(patient): return 'AB'[zlib.crc32(str(patient).removeprefix('ptbxl ').encode()) % 2]   # a PTB-XL patient by the bare number
 
@@ -53,6 +54,11 @@ def challenge_rows(folder, patient):
     known = lambda name: patient.get(str(int(name[2:]))) if name.startswith('HR') and name[2:].isdigit() else None
     return [(folder/r['record'], known(r['record']) or f"{folder.name} {r['record']}", set(r['dx'].split(','))) for r in _rows(folder/'records.csv')]
 
+def source_of(path):
+    "The database of a record: its folder; Chapman-Shaoxing has the first 10,646 numbers of the folder that it shares with Ningbo."
+    if path.parent.name != 'chapman_ningbo' and not path.stem.startswith('JS'): return path.parent.name
+    return 'chapman' if int(path.stem[2:]) <= 10646 else 'ningbo'
+
 def read_records(data):
     "All records of the folder; the first ten seconds; a recording that occurs twice counts once."
     from ecgclip.data import read_record
@@ -69,7 +75,7 @@ def read_records(data):
     patients = np.array([k[1] for k in kept])
     codes = [k[2] for k in kept]
     return Records(np.stack(ecgs), [Path(k[0]).stem for k in kept], patients, np.array([half(p) for p in patients]),
-                   [c if isinstance(c, dict) else None for c in codes], [c if isinstance(c, set) else None for c in codes])
+                   [c if isinstance(c, dict) else None for c in codes], [c if isinstance(c, set) else None for c in codes], [source_of(k[0]) for k in kept])
 
 # -- labels --
 
@@ -82,11 +88,12 @@ def superclass_labels(records, classes, f):
     return {k: np.array([float(k in h) if h else np.nan for h in have]) for k in f['superclasses']}
 
 def finding_labels(records, f):
-    "{finding: 0/1}; NaN where the record's vocabulary cannot state it."
-    def one(d, scp, snomed):
+    "{finding: 0/1}; NaN where the record's vocabulary cannot state it, or its database never does."
+    def one(k, d, scp, snomed, source):
         codes, said = (d['scp'], scp) if scp is not None else (d['snomed'], snomed)
-        return float(bool(set(codes) & set(said))) if codes else np.nan
-    return {k: np.array([one(d, s, n) for s, n in zip(records.scp, records.snomed)]) for k, d in f['findings'].items()}
+        if set(codes) & set(said): return 1.
+        return 0. if codes and k not in f['silent'].get(source, ()) else np.nan
+    return {k: np.array([one(k, d, *r) for r in zip(records.scp, records.snomed, records.sources)]) for k, d in f['findings'].items()}
 
 # -- judging --
 

@@ -67,9 +67,10 @@ def draw_age(
     return float(np.clip(rng.normal(np.mean(ages), 13) if ages else rng.normal(49, 18), 16, 95))
 
 def _lie_down(rng, heart):
-    "The heart of most older patients lies more horizontally, above the lower chest electrodes, and its T wave is lower."
-    heart.place, heart.normal = (v@rotation(np.array([0, 0, -abs(rng.normal(.3, .25))])).T for v in (heart.place, heart.normal))
-    heart.chest = heart.chest + np.outer((0, 0, .3, .8, 1., 1.), (0, rng.uniform(0, 3), 0))
+    "The heart of most older patients lies more horizontally, above the lower chest electrodes, is more of a left one, and its T wave is lower."
+    heart.place, heart.normal = (v@rotation(np.array([0, rng.normal(.12, .12), -abs(rng.normal(.3, .25))])).T for v in (heart.place, heart.normal))
+    heart.chest = heart.chest + np.outer((0, 0, .3, .8, 1., 1.), (0, rng.uniform(0, 1.5), 0))
+    heart.gain = heart.gain*np.array([1, 1, 1, 1, 1, *1 + rng.uniform(0, .4)*np.array([.8, 1, .7])])
     heart.gradient = heart.gradient*rng.uniform(.6, 1.)
 
 def draw_case(
@@ -288,7 +289,9 @@ def _(c, s): c.heart.area = c.heart.area*np.where(segments('anteroseptal', 'ante
 def _(c, s): _grow(c, s, False)
 def _grow(c, s, strain):
     "Enlarge the left ventricle until its voltage is above the limits."
-    h, f = c.heart, _now(c)
+    h = c.heart
+    h.gain = h.gain*np.array([.75]*2 + [1.15]*6)   # high voltage is seen in the chest leads first
+    f = _now(c)
     ratio = max(f['sokolow']/(3.5 if c.age >= 35 else 4.5), f['cornell']/(2. if c.female else 2.8), .35)
     h.area = h.area*np.where(KIND == RV, 1., np.clip((1.04 + .5*s)/ratio, 1., 2.5))
     h.wall = h.wall*np.where(KIND == RV, 1., 1.04 + .25*s)
@@ -323,7 +326,7 @@ def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True,
 
 # %% ../nbs/03_simulate.ipynb #c5f18350
 TERRITORIES = dict(  # segments, and those that are half involved
-    ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
+    ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
     SEMI=('lateral anterolateral posterior apex', 'anterior'))
 
@@ -332,13 +335,15 @@ def territory(name)->np.ndarray:
     core, rim = TERRITORIES[name]
     return np.maximum(segments(*core.split())*1., segments(*rim.split(';'))*.5)
 
+_DEAD = dict(LMI=.7, ALMI=.7, IMI=.75, ILMI=.75, IPMI=.75)   # large walls: the same share of them gives larger Q waves than are seen
+
 def _infarct(name, weight):
     def apply(c, s):
         h, rng = c.heart, c.rng
         z = np.clip(territory(name)*rng.uniform(.6, 1.15, N_SEGMENTS), 0, 1)
         age = str(rng.choice(('acute', 'recent', 'old'), p=(.3, .2, .5)))
         dead = {'acute': .25 + .5*s*rng.random(), 'recent': .4 + .5*s, 'old': .45 + .5*s}[age]
-        h.area = h.area*(1 - dead*z*(.7 if name in ('LMI', 'ALMI') else 1.))
+        h.area = h.area*(1 - dead*z*_DEAD.get(name, 1.))*np.where(KIND == LV, 1 + rng.uniform(0, .3)*(1 - z), 1.)   # what is left grows
         h.delay = h.delay + z*rng.uniform(0, 22, N_SEGMENTS)*(rng.random() < .5)
         if age == 'acute':
             _st_by(c, .10 + .45*s**1.3, outer=z)
@@ -348,7 +353,7 @@ def _infarct(name, weight):
             _t_by(c, rng.uniform(.25, .8) if age == 'recent' else rng.uniform(0, .4), z)
         c.age_of = age
     effect(name, 'infarct', weight, bars='CLBBB WPW ERe BRU PERI')(apply)
-for n, w in dict(ASMI=3, AnMI=2, ALMI=1.2, LMI=1, IMI=4, ILMI=1.2, IPMI=1, PMI=.8).items(): _infarct(n, w)
+for n, w in dict(ASMI=4, AnMI=2, ALMI=1, LMI=1, IMI=4, ILMI=1.2, IPMI=1, PMI=.8).items(): _infarct(n, w)
 
 def _hurry(c):
     "A fast heart has lower T waves."
