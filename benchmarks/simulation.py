@@ -6,7 +6,7 @@
 DIR holds the public records as WFDB folders beside their tables (ptbxl/ptbxl_database.csv, others/records.csv). Patients are divided
 into two halves by a hash of their name: what is tuned on one half is reported on the other. Findings and prompts are those of
 simulation/findings.json, which was fixed before any model was scored. Several checkpoints are averaged as seeds, each also shown."""
-import argparse, ast, csv, hashlib, json, sys, zlib
+import argparse, ast, csv, datetime, hashlib, json, sys, time, zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +140,7 @@ def evaluate(argv):
     from ecgclip.learner import load_pretrained
     f, records, models = fixed(), read_records(a.data), [load_pretrained(c) for c in a.checkpoints]
     print(f'{len(records)} records of {len(set(records.patients))} patients')
-    out = dict(records=len(records), patients=len(set(records.patients)), language=a.language,
+    out = dict(date=str(datetime.date.today()), records=len(records), patients=len(set(records.patients)), language=a.language, rare_below=f['rare_below'],
                halves={h: one_table(a.checkpoints, models, records, a.data, f, h, a.language, a.untrained) for h in a.half})
     if a.json: a.json.write_text(json.dumps(out, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
@@ -148,7 +148,6 @@ def evaluate(argv):
 
 def within(minutes):
     "A callback: the schedule follows the clock, and training ends when the time is over."
-    import time
     from fastai.callback.core import Callback, CancelFitException, TrainEvalCallback
     class Within(Callback):
         order, run_valid = TrainEvalCallback.order + 1, False
@@ -173,8 +172,9 @@ def train(argv):
     out, minutes = a.pop('out_folder'), a.pop('minutes')
     config = Config.simulated(**({'epochs': 1000} if minutes else {}) | a)
     learn = pretrain_learner(ecg_dataloaders(sample_data(), config=config), cbs=[within(minutes)] if minutes else None)
+    began = time.perf_counter()
     learn.fit_warmup_cosine(config.epochs)
     learn.save_pretrained(out)
-    print(f'{out}: {learn.train_iter} steps of {config.batch_size} fresh pairs')
+    print(f'{out}: {learn.train_iter} steps of {config.batch_size} pairs in {(time.perf_counter() - began)/60:.1f} minutes')
 
 if __name__ == '__main__': train(sys.argv[2:]) if sys.argv[1:2] == ['train'] else evaluate(sys.argv[1:])
