@@ -231,7 +231,7 @@ def published(cls:Config, **kwargs):
 @patch(cls_method=True)
 def demo(cls:Config, **kwargs):
     "What runs where no data is named: a small residual network and text encoder, simulated pairs and the embedded sample, in less than five minutes on two CPU cores."
-    return cls.simulated(simulate=8000, simulate_mix=.95, simulate_passes=8, epochs=8, monitor_epochs=5).replace(**kwargs)
+    return cls.simulated(simulate=8000, simulate_mix=.95, simulate_passes=6, epochs=6, monitor_epochs=5).replace(**kwargs)
 
 @patch(cls_method=True)
 def timesformer(cls:Config, **kwargs):

@@ -470,7 +470,9 @@ class PairFile:
         path = Path(self._folder.name)/'signals'
         self._room(path, 2*int(np.prod(self.shape)))
         jobs = [(path, self.shape, a, min(a + step, n), start, seed, language, facts) for a in range(0, n, step)]
-        made = list(tqdm(_spread(_fill, jobs, processes), 'simulated ECGs', len(jobs), disable=not progress, leave=False, unit_scale=step, unit='ECG'))
+        made = []
+        with tqdm(total=n, desc='simulated ECGs', disable=not progress, leave=False, unit='ECG') as bar:
+            for some in _spread(_fill, jobs, processes): made.append(some); bar.update(len(some[0]))
         self.signals, self.reports = np.memmap(path, '<i2', 'r', shape=self.shape), [r for rs, _ in made for r in rs]
         self.facts = np.concatenate([f for _, f in made]) if facts else None
 
