@@ -7,12 +7,12 @@ Docs: https://ecgclip.github.io/ecgclip/core.html.md"""
 # %% auto #0
 __all__ = ['LEADS', 'FS', 'SECONDS', 'N_LEADS', 'N_SAMPLES', 'MM_PER_S', 'MM_PER_MV', 'LAYOUTS', 'ECGClipError', 'ECGReadError',
            'ManifestError', 'ConfigError', 'ReportError', 'TransformError', 'TextModelError', 'CheckpointError',
-           'standard_lead', 'Config', 'check_config', 'compiled', 'replace_folder', 'restore_folder', 'new_folder',
-           'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet', 'ecg_sheet',
-           'plot_ecg']
+           'RunTerminated', 'standard_lead', 'Config', 'check_config', 'compiled', 'sync_folder', 'replace_folder',
+           'restore_folder', 'new_folder', 'new_file', 'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font',
+           'wrap_text', 'Panel', 'Sheet', 'ecg_sheet', 'plot_ecg']
 
 # %% ../nbs/00_core.ipynb #9dbfa998
-import difflib, functools, json, os, re, shutil, types, unicodedata
+import ctypes, difflib, errno, functools, json, os, re, shutil, types, unicodedata
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from dataclasses import replace as dc_replace
@@ -34,6 +34,7 @@ N_SAMPLES = FS*SECONDS
 # %% ../nbs/00_core.ipynb #8a11b9d0
 class ECGClipError(Exception):
     "The base of every error that this package raises on bad input."
+    exit_status = 2  # of a command that ends with it
     def __init__(self,
         where,       # path, row, lead or setting at fault
         reason:str,  # what was found
@@ -51,6 +52,9 @@ class ReportError(ECGClipError):     "A report or a code that cannot be used."
 class TransformError(ECGClipError):  "A signal that does not fit the image conversion."
 class TextModelError(ECGClipError):  "A text model that cannot be reached or does not fit the reports."
 class CheckpointError(ECGClipError): "A checkpoint folder that is incomplete, damaged or of another version."
+class RunTerminated(ECGClipError):
+    "A run that was asked to end (SIGTERM), as clusters do before they take a machine away."
+    exit_status = 143  # 128 + 15, as shells report that signal
 
 # %% ../nbs/00_core.ipynb #864802d1
 _LEAD_ALIASES = {l.lower(): l for l in LEADS} | {'mli':'I', 'mlii':'II', 'mliii':'III', 'd1':'I', 'd2':'II', 'd3':'III',
@@ -123,6 +127,7 @@ class Config:
     workers: Optional[int] = _opt(None, 'loader processes; nothing means as the machine allows')
     seed: int = _opt(42, 'of weights, order and augmentation')
     out: str = _opt('checkpoints_pretrain', 'folder of the checkpoint, the history and the pictures')
+    resume: Optional[str] = _opt(None, 'auto goes on with the latest run under out that has the same settings, and starts one if there is none; or the folder of a run')
     track: Literal['none', 'wandb'] = _opt('none', 'where numbers are sent; never text, identifiers, paths or signals')
     wandb_project: str = _opt('ecg-pretrain', 'project of the tracker')
     watch: bool = _opt(False, 'histograms of parameters and gradients go to the tracker')
@@ -182,7 +187,8 @@ def to_json(self:Config,
 )->str:
     "The settings as a JSON text."
     s = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-    if path is not None: Path(path).write_text(s + '\n', encoding='utf-8')
+    if path is not None:
+        with new_file(path) as f: f.write(s + '\n')
     return s
 
 @patch(cls_method=True)
@@ -257,17 +263,42 @@ def compiled(
     return wrap
 
 # %% ../nbs/00_core.ipynb #daaa8e0a
+def _to_disk(path):
+    "Force a file, or the names in a folder, out of the memory of the system."
+    if os.name != 'posix' and Path(path).is_dir(): return
+    fd = os.open(path, os.O_RDONLY if os.name == 'posix' else os.O_RDWR)
+    try: os.fsync(fd)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise  # some network file systems know no such call for folders
+    finally: os.close(fd)
+
+def sync_folder(folder):
+    "Force all that lies in a folder to the disk, so that not even a power cut can take it back."
+    for p in [*Path(folder).rglob('*'), Path(folder)]: _to_disk(p)
+
+def _swap(a, b):
+    "Exchange two folders in one step; False where the system can't (it takes Linux and a local file system)."
+    try: renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError): return False
+    here, exchange = -100, 2
+    return renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
+
 def replace_folder(
     new,  # folder that is complete
     old   # name it shall have; a folder of that name is removed
 ):
-    """Put `new` in the place of `old`. If the process dies in between, `old` lies beside as `.NAME.old`; `restore_folder` brings it back."""
+    """Put `new`, forced to the disk, in the place of `old`; in one step where the system can. Where it can't and the process dies in between,
+    `old` lies beside as `.NAME.old`; `restore_folder` brings it back."""
     new, old = Path(new), Path(old)
+    sync_folder(new)
     aside = old.with_name(f'.{old.name}.old')
-    if old.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        os.replace(old, aside)
-    os.replace(new, old)
+    if old.exists() and _swap(new, old): aside = new
+    else:
+        if old.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(old, aside)
+        os.replace(new, old)
+    _to_disk(old.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 def restore_folder(folder):
@@ -290,6 +321,24 @@ def new_folder(
         yield tmp
         replace_folder(tmp, dest)
     finally: shutil.rmtree(tmp, ignore_errors=True)
+
+@contextmanager
+def new_file(
+    dest,     # a file of that name is replaced
+    mode='w'  # 'w' for text in UTF-8, 'wb' for bytes
+):            # open file beside it
+    "A temporary file that takes the place of `dest` when all went well and it is on the disk, and vanishes otherwise."
+    dest = Path(os.path.abspath(dest))
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    tmp = dest.with_name(f'.{dest.name}.{os.getpid()}.new')
+    try:
+        with open(tmp, mode, **({} if 'b' in mode else dict(encoding='utf-8', newline=''))) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(tmp, dest)
+        _to_disk(dest.parent)
+    finally: tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #c871bb05
 def data_root(config=None)->Path:
