@@ -351,6 +351,10 @@ class Pairs:
         self.tokens, (self.token_rows,) = _distinct_tokens(tokenizer, self.data.reports)
         return self
 
+    def names(self, idxs):
+        "What the data call the records `idxs`."
+        return self.data.df.record.iloc[list(idxs)].tolist()
+
     @property
     def lengths(self):
         "Tokens of each record's report, padding not counted (N,)."
@@ -495,16 +499,27 @@ class SimulatedPairs:
         if made.any():
             d = simulate(int(made.sum()), self.seed, language=self.language, start=self.epoch*self.n + int(before[made][0]))
             parts.append((d.signals, list(d.reports), [{f.key for f in o} for o in d.findings]))
-        if not made.all(): parts.append(self._own_part(self.epoch*(len(self) - self.n) + (idxs - before)[~made]))
+        if not made.all(): parts.append(self._own_part(self._own_places(idxs, before)[~made]))
         ecgs, reports, true = zip(*parts)
         target = [np.stack([np.concatenate([idxs[made], idxs[~made]]), stable_groups(sum(reports, []), self.by)], 1)]
         if self.facts: target += [np.concatenate([pair_facts(r, t) for r, t in zip(reports, true)])]
         return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(sum(reports, [])), torch.from_numpy(np.concatenate(target, 1))
 
-    def _own_part(self, places):
-        "Records of one's own: pass after pass in a new order."
+    def names(self, idxs):
+        "What the records of the pairs `idxs` of this epoch are called: simulated ones by seed and number, as in `simulated_data`."
+        made, before = self._places(idxs)
+        own = before if self.own is None else self._own_rows(self._own_places(idxs, before))
+        return [f'sim{self.seed}-{self.epoch*self.n + b:07}' if m else self.own.df.record[o] for m, b, o in zip(made, before, own)]
+
+    def _own_places(self, idxs, before): return self.epoch*(len(self) - self.n) + np.asarray(idxs) - before
+
+    def _own_rows(self, places):
+        "Rows of one's own records: pass after pass in a new order."
         rounds = {r: np.random.default_rng([self.seed, int(r)]).permutation(len(self.own)) for r in set(places//len(self.own))}
-        rows = [int(rounds[p//len(self.own)][p % len(self.own)]) for p in places]
+        return [int(rounds[p//len(self.own)][p % len(self.own)]) for p in places]
+
+    def _own_part(self, places):
+        rows = self._own_rows(places)
         return self.own.ecgs(rows), [self.own.reports[i] for i in rows], None
 
 # %% ../nbs/05_loaders.ipynb #8230f67e
