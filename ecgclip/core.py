@@ -106,11 +106,18 @@ class Config:
     token_cache: str = _opt('auto', 'where tokens are kept between runs: auto is beside a prepared set, else nowhere; user is your cache folder; off, or a folder')
     embed_dim: int = _opt(256, 'size of the common space')
     temperature: float = _opt(0.07, 'of the contrastive loss, at the start')
+    loss: Literal['infonce', 'multi', 'siglip'] = _opt('infonce', 'one right report for each ECG, several by shared findings, or each pair by itself')
+    positive_threshold: float = _opt(0.5, 'with loss=multi: reports that share so much of their findings (Jaccard) are right answers')
+    positive_power: float = _opt(1.0, 'with loss=multi: such an answer weighs its share to this power; 0 makes all equal')
+    logit_bias: float = _opt(-10.0, 'with loss=siglip: the bias at the start')
+    local_weight: float = _opt(0.0, 'of a term between stretches of the ECG and words of the report; 0 is off')
     duplicates: Literal['mask', 'positive', 'negative'] = _opt('mask', 'what an equal report of another ECG in the batch is')
     equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
     true_reports: bool = _opt(True, 'with simulated pairs: a report that is true of another ECG of the batch counts as an equal one')
     epochs: int = _opt(100, 'passes over the training records')
-    batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step; auto takes as many as the memory holds, at most 256')
+    batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step, of all processes together; auto takes as many as the memory holds, at most 256')
+    micro_batch: Optional[Union[int, Literal['auto']]] = _opt(None, 'pairs that are embedded at a time, so that a large batch fits a small memory; nothing means the whole batch, auto as many as the memory holds')
+    frozen_cache: float = _opt(0.0, 'GiB for what the frozen text layers give for each distinct report, so that it is computed once; 0 is off')
     lr_rate: float = _opt(1e-3, 'highest learning rate')
     text_lr_scale: float = _opt(0.1, 'learning rate of a pretrained text encoder, as a share of lr_rate')
     text_layer_decay: float = _opt(1.0, 'from each text layer to the one below, the learning rate is multiplied by this; 1 is off')
@@ -152,8 +159,8 @@ def _type_name(t):
     if origin in (Union, types.UnionType): return ' or '.join(_type_name(a) for a in args)
     return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
 
-_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay', 'simulate', 'simulate_mix')
-_NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers')
+_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay', 'simulate', 'simulate_mix', 'micro_batch', 'positive_threshold')
+_NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers', 'positive_power', 'local_weight', 'frozen_cache')
 
 def check_config(cfg):
     "Raise `ConfigError` at the first setting whose type or range is wrong."
@@ -162,6 +169,7 @@ def check_config(cfg):
         if not _fits(v, t): raise ConfigError(k, f'{v!r} is not {_type_name(t)}', 'Correct this setting.')
         if k in _POSITIVE and v not in ('auto', None) and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
+    if cfg.positive_threshold > 1: raise ConfigError('positive_threshold', f'{cfg.positive_threshold} is above 1', 'Give a share, such as 0.5.')
     if cfg.text_layer_decay > 1: raise ConfigError('text_layer_decay', f'{cfg.text_layer_decay} is above 1', 'Give a share, such as 0.9; 1 is off.')
     if (cfg.simulate_mix or 0) > 1: raise ConfigError('simulate_mix', f'{cfg.simulate_mix} is above 1', 'Give a share, such as 0.5.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
