@@ -430,7 +430,9 @@ class BestModel(MonitorCallback):
 
     def before_fit(self):
         super().before_fit()
-        if self.run: restore_folder(self.folder)
+        if not self.run: return
+        restore_folder(self.folder)
+        if self.earlier and self.best_epoch == self.earlier[-1]['epoch'] and not rank_distrib(): self.save()   # the run may have died just before
 
     def after_epoch(self):
         super().after_epoch()
