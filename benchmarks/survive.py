@@ -5,7 +5,7 @@
 The real command ecgclip-pretrain trains small towers on the embedded ECGs, and on simulated pairs, in processes that are stopped in three ways: by SIGKILL at a chosen
 step, by SIGKILL at any moment and in the middle of saving, and by SIGTERM to all processes of the job. `--resume auto` goes on. In the end the states are compared with those of a run
 that was never stopped: files byte for byte, optimizer, generators, metrics and history item by item, measured times apart. Writes benchmarks/results/survive.json."""
-import argparse, contextlib, datetime, json, multiprocessing, os, platform, random, shutil, signal, sys, tempfile, time, warnings
+import argparse, contextlib, datetime, io, json, multiprocessing, os, platform, random, shutil, signal, sys, tempfile, time, warnings
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -23,8 +23,8 @@ root = Path(__file__).resolve().parent.parent
 fork = multiprocessing.get_context('fork')      # the libraries are loaded once
 COMMON = ['--epochs', '6', '--batch-size', '8', '--ecg-encoder', 'resnet1d_tiny', '--device', 'cpu', '--seed', '3',
           '--ecg-args', '{"widths": [8, 8], "depths": [1, 1]}', '--text-args', '{"dim": 32, "layers": 1, "heads": 2}']
-DATA = {'embedded ECGs, augmented': ['--limit', '40', '--augment'], 'simulated pairs': ['--simulate', '32', '--patience', '0', '--monitor-epochs', '2']}
-STEPS = {'embedded ECGs, augmented': 5, 'simulated pairs': 4}
+DATA = {'embedded ECGs, augmented': ['--limit', '40', '--augment'], 'simulated pairs among one\'s own': ['--simulate', '16', '--simulate-mix', '.5', '--limit', '40']}
+STEPS = {'embedded ECGs, augmented': 5, 'simulated pairs among one\'s own': 4}
 EVENTS = ('before_batch', 'after_pred', 'after_loss', 'after_backward', 'after_step', 'after_batch', 'before_validate', 'after_epoch')
 
 class KillAt(Callback):
@@ -172,6 +172,8 @@ def main():
     a = p.parse_args()
     if a.quick: a.kills = a.stops = a.terms = 2
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):   # what is read once need not be read by each process that is killed
+        for data in DATA: pretrain(command(data, 0, d) + ['--epochs', '1'])
     work, rng, began = Path(tempfile.mkdtemp(dir=a.out)), random.Random(a.seed), time.time()
     r = dict(date=datetime.date.today().isoformat(), python=platform.python_version(), torch=torch.__version__, machine=platform.machine(), cpus=os.cpu_count(), seed=a.seed, resume=[])
     for data in DATA:
