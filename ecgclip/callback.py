@@ -10,7 +10,7 @@ __all__ = ['warmup_cosine', 'amp_dtype', 'AMPPolicy', 'amp_callbacks', 'ColumnsC
            'EarlyStopping', 'TrainingError', 'FiniteLoss', 'sent_settings', 'sent_numbers', 'Tracker']
 
 # %% ../nbs/11_callback.ipynb #81c20716
-import csv, math, os, re, shutil, sys, time
+import csv, json, logging, math, re, secrets, shutil, string, sys, time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_origin, get_type_hints
@@ -31,7 +31,7 @@ from fastcore.imports import IN_NOTEBOOK
 from fastprogress.fastprogress import master_bar
 from torch.amp import GradScaler, autocast
 
-from .core import Config, ConfigError, ECGClipError, replace_folder, restore_folder
+from .core import Config, ConfigError, ECGClipError, new_file, replace_folder, restore_folder
 from .metrics import blind_levels, chance_levels, retrieval_metrics
 
 # %% ../nbs/11_callback.ipynb #6d232a9f
@@ -321,28 +321,20 @@ class EpochCallback(Callback):
     @property
     def rates(self): return {f'lr_{i}': float(h['lr']) for i, h in enumerate(self.opt.hypers)}
 
-def _replace_file(path, write):
-    "Call `write(f)` on a file beside `path` and put it in its place when it is complete and on the disk."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f'.{path.name}.new')
-    with tmp.open('w', encoding='utf-8', newline='') as f:
-        write(f)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(tmp, path)
 
 # %% ../nbs/11_callback.ipynb #da0d0a3e
 class History(EpochCallback):
     "Writes `path` after each epoch: all columns of the recorder, `lr_0`..., `seconds`, `skipped_steps`."
+    deferred = False        # somebody else calls `write`, when what the row tells of is safe
     def __init__(self,
         path='history.csv', # of the CSV file
-        keep=False          # keep the earlier epochs of a file that is there: for a run that goes on
-    ): self.path_csv, self.keep, self.rows = Path(path), keep, []
+        keep=False,         # keep the earlier epochs of a file that is there: for a run that goes on
+        earlier=()          # or these rows of earlier epochs
+    ): self.path_csv, self.keep, self.earlier, self.rows = Path(path), keep, earlier, []
 
     def before_fit(self):
         super().before_fit()
-        self.rows = self.read() if self.keep and self.path_csv.exists() else []
+        self.rows = self.read() if self.keep and self.path_csv.exists() else list(self.earlier)
 
     def read(self):
         "The rows of the file, as dictionaries of text."
@@ -354,12 +346,14 @@ class History(EpochCallback):
         row = dict(epoch=self.epoch, **self.row, **self.rates, seconds=round(time.perf_counter()-self.began, 3),
                    skipped_steps=skipped.n_skipped if skipped else 0)
         self.rows = [r for r in self.rows if int(r['epoch']) < self.epoch] + [row]
-        _replace_file(self.path_csv, self._write)
+        if not self.deferred: self.write()
 
-    def _write(self, f):
-        w = csv.DictWriter(f, list(dict.fromkeys(k for r in self.rows for k in r)))
-        w.writeheader()
-        w.writerows(self.rows)
+    def write(self):
+        "Replace the file by one with all rows."
+        with new_file(self.path_csv) as f:
+            w = csv.DictWriter(f, list(dict.fromkeys(k for r in self.rows for k in r)))
+            w.writeheader()
+            w.writerows(self.rows)
 
 # %% ../nbs/11_callback.ipynb #d0b58dda
 def plot_history(
@@ -397,8 +391,9 @@ class MonitorCallback(EpochCallback):
     order = EpochCallback.order+10
     def __init__(self,
         monitor='mean_recall_group', # higher is better
-        over=1                       # epochs that it is averaged over, the last one included: more for a small, so noisy, validation set
-    ): self.monitor, self.over, self.best, self.best_epoch = monitor, over, -math.inf, None
+        over=1,                      # epochs that it is averaged over, the last one included: more for a small, so noisy, validation set
+        earlier=()                   # rows of the epochs before, of a run that goes on
+    ): self.monitor, self.over, self.earlier, self.best, self.best_epoch = monitor, over, earlier, -math.inf, None
 
     def before_fit(self):
         super().before_fit()
@@ -406,15 +401,19 @@ class MonitorCallback(EpochCallback):
         known = list(self.recorder.metric_names[1:])
         if self.run and self.monitor not in known:
             raise ConfigError(self.monitor, f'no such column; there are {", ".join(known)}', 'Add the callback that measures it.')
+        for row in self.earlier: self._follow(row['epoch'], row[self.monitor])
 
     def after_epoch(self):
         self.improved = False
-        if not self.trained: return
-        self.values.append(self.row[self.monitor])
+        if self.trained: self._follow(self.epoch, self.row[self.monitor])
+
+    def _follow(self, epoch, value):
+        "Take note of an epoch's value."
+        self.values.append(value)
         over = min(self.over, self.n_epoch)
         value = np.mean(self.values[-over:]) if len(self.values) >= over else -math.inf
-        self.improved = value > self.best
-        if self.improved: self.best, self.best_epoch, self.waited = value, self.epoch, 0
+        self.improved = bool(value > self.best)
+        if self.improved: self.best, self.best_epoch, self.waited = value, epoch, 0
         else: self.waited += 1
 
 class BestModel(MonitorCallback):
@@ -423,18 +422,24 @@ class BestModel(MonitorCallback):
         save_fn,                     # called as `save_fn(learn, folder)`; writes into `folder`, which may not exist yet
         folder,                      # where the best checkpoint shall lie
         monitor='mean_recall_group', # higher is better
-        over=1                       # epochs that it is averaged over
+        over=1,                      # epochs that it is averaged over
+        earlier=()                   # rows of the epochs before, of a run that goes on
     ):
-        super().__init__(monitor, over)
+        super().__init__(monitor, over, earlier)
         self.save_fn, self.folder = save_fn, Path(folder)
 
     def before_fit(self):
         super().before_fit()
-        if self.run: restore_folder(self.folder)
+        if not self.run: return
+        restore_folder(self.folder)
+        if self.earlier and self.best_epoch == self.earlier[-1]['epoch'] and not rank_distrib(): self.save()   # the run may have died just before
 
     def after_epoch(self):
         super().after_epoch()
-        if not self.improved or rank_distrib(): return
+        if self.improved and not rank_distrib(): self.save()
+
+    def save(self):
+        "Put the model of this moment in the place of the best one."
         new = self.folder.with_name(f'.{self.folder.name}.new')
         shutil.rmtree(new, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -448,10 +453,15 @@ class EarlyStopping(MonitorCallback):
     def __init__(self,
         patience=10,                 # epochs; 0 is off
         monitor='mean_recall_group', # higher is better
-        over=1                       # epochs that it is averaged over
+        over=1,                      # epochs that it is averaged over
+        earlier=()                   # rows of the epochs before, of a run that goes on
     ):
-        super().__init__(monitor, over)
+        super().__init__(monitor, over, earlier)
         self.patience, self.stopped_epoch = patience, None
+
+    def before_fit(self):
+        super().before_fit()
+        if self.earlier and self.run and self.patience and self.waited >= self.patience: raise CancelFitException()   # it had stopped already
 
     def after_epoch(self):
         super().after_epoch()
@@ -466,15 +476,38 @@ class TrainingError(ECGClipError):
     def __str__(self): return f'{self.where}: {self.reason}. {self.hint}'  # fastai rewrites `args`
 
 class FiniteLoss(Callback):
-    "Raises `TrainingError` when the training loss is NaN or infinite, before the weights take harm."
-    order, run_valid = MixedPrecision.order+1, False
+    "Raises `TrainingError` when a loss is NaN or infinite, before the weights take harm; with a `folder` the batch is noted in `folder/bad_batch.json`."
+    order = MixedPrecision.order+1
+    def __init__(self,
+        folder=None  # of the run; it is for this machine only, since it names records
+    ): self.folder = folder
+
     def after_loss(self):
         if torch.isfinite(self.loss): return
-        bad = [name for name, x in zip(('ECG', 'report'), self.pred) if not torch.isfinite(x).all()]
-        rows = self.yb[0][:,0].tolist()
-        raise TrainingError(f'epoch {self.epoch}, step {self.train_iter}',
+        found = self._describe()
+        if self.folder:
+            with new_file(Path(self.folder)/'bad_batch.json') as f: json.dump(found, f, indent=2, ensure_ascii=False)
+        bad = [name for name in ('ECG', 'report') if not all(r[f'{name.lower()}_embedding_finite'] for r in found['records'])]
+        named = ', '.join(str(r['record']) for r in found['records'][:16])
+        raise TrainingError(f'epoch {self.epoch}, {found["part"]}, step {found["step"]}',
             f'the loss is {self.loss.item()}' + (f', {" and ".join(bad)} embeddings are not finite' if bad else ''),
-            f'Lower the learning rate or switch mixed precision off; check the records of this batch: {", ".join(map(str, rows[:16]))}.')
+            'Lower the learning rate or switch mixed precision off; check the records of this batch: '
+            + (f'{Path(self.folder)/"bad_batch.json"} names them' if self.folder else named) + '.')
+
+    def _describe(self):
+        "Where it happened, with which rates, and each record of the batch: its id, and whether its signal and embeddings are finite."
+        finite = lambda x: torch.isfinite(x.detach().float()).flatten(1).all(1).tolist()
+        rows = self.yb[0][:,0].tolist()
+        flags = zip(_record_names(self.dl, rows), rows, finite(self.xb[0]), *map(finite, self.pred))
+        keys = 'record row signal_finite ecg_embedding_finite report_embedding_finite'.split()
+        return dict(epoch=self.epoch, part='training' if self.training else 'validation', step=self.train_iter if self.training else self.iter,
+                    loss=str(self.loss.item()), rates=[float(h['lr']) for h in self.opt.hypers] if self.opt else [],
+                    records=[dict(zip(keys, o)) for o in flags])
+
+def _record_names(dl, rows):
+    "What a loader's data call these rows."
+    names = getattr(getattr(dl, 'dataset', None), 'names', None)
+    return names(rows) if callable(names) else rows
 
 # %% ../nbs/11_callback.ipynb #36e0b21e
 _SENT_SETTINGS = ('language detail data_mode data_policy limit image_preset augment frozen_text_layers freeze_embeddings max_tokens embed_dim '
@@ -507,9 +540,11 @@ def _wandb_settings(wandb):
                           x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True, x_save_requirements=False,
                           host='hidden', username='hidden', email='', program='ecgclip', init_timeout=60)
 
+def _mute(record): return False   # a filter: wandb logs where its files lie, and a path may name a person
+
 class Tracker(EpochCallback):
     "Sends a run's numbers to Weights & Biases: an allow-list of columns and settings, never text, identifiers, paths or signals."
-    order = EpochCallback.order+1
+    order, resume_attrs = EpochCallback.order+1, ('run_id',)   # a run that goes on has the same name at the tracker
     def __init__(self,
         project='ecg-pretrain', # of the tracker
         *, config=None,         # a `Config`; None means the learner's
@@ -519,7 +554,7 @@ class Tracker(EpochCallback):
         extra=()                # names of further columns to send
     ):
         self.project, self.settings, self.watch, self.log_freq = project, config, watch, log_freq
-        self.folder, self.extra, self.tracked, self.failed = folder, extra, None, False
+        self.folder, self.extra, self.tracked, self.failed, self.run_id = folder, extra, None, False, None
 
     def _try(self, f, *args, **kwargs):
         "Call the tracker; warn once if it fails, and don't call it again."
@@ -536,7 +571,8 @@ def _start(self:Tracker):
     cfg = self.settings or _config(self.learn)
     numbers = dict(train_batches=len(self.dls.train), parameters=sum(p.numel() for p in self.model.parameters()))
     if self.folder: Path(self.folder).mkdir(parents=True, exist_ok=True)
-    self.tracked = wandb.init(project=self.project, dir=self.folder, config={**(sent_settings(cfg) if cfg else {}), **numbers},
+    logging.getLogger('wandb').addFilter(_mute)
+    self.tracked = wandb.init(project=self.project, dir=self.folder, id=self.run_id, resume='allow', config={**(sent_settings(cfg) if cfg else {}), **numbers},
                               settings=_wandb_settings(wandb))
     if self.watch: self.tracked.watch(get_model(self.model), log='all', log_freq=self.log_freq)
     if not self.tracked.offline and self.tracked.url: print(f'Tracked at {self.tracked.url}', flush=True)
@@ -547,6 +583,7 @@ def _finish(self:Tracker):
     tracked, self.tracked = self.tracked, None
     if self.watch: tracked.unwatch()
     tracked.finish(exit_code=0)
+    logging.getLogger('wandb').removeFilter(_mute)
 
 @patch
 def before_fit(self:Tracker):
@@ -554,6 +591,7 @@ def before_fit(self:Tracker):
     self.run = self.run and not rank_distrib()
     self._try(self._finish)
     self.failed = False
+    if self.run_id is None: self.run_id = ''.join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
 
 @patch
 def before_train(self:Tracker):

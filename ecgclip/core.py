@@ -7,12 +7,12 @@ Docs: https://ecgclip.github.io/ecgclip/core.html.md"""
 # %% auto #0
 __all__ = ['LEADS', 'FS', 'SECONDS', 'N_LEADS', 'N_SAMPLES', 'MM_PER_S', 'MM_PER_MV', 'LAYOUTS', 'ECGClipError', 'ECGReadError',
            'ManifestError', 'ConfigError', 'ReportError', 'TransformError', 'TextModelError', 'CheckpointError',
-           'standard_lead', 'Config', 'check_config', 'compiled', 'replace_folder', 'restore_folder', 'new_folder',
-           'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet', 'ecg_sheet',
-           'plot_ecg']
+           'RunTerminated', 'standard_lead', 'Config', 'check_config', 'compiled', 'sync_folder', 'replace_folder',
+           'restore_folder', 'new_folder', 'new_file', 'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font',
+           'wrap_text', 'Panel', 'Sheet', 'ecg_sheet', 'plot_ecg']
 
 # %% ../nbs/00_core.ipynb #9dbfa998
-import difflib, functools, json, os, re, shutil, types, unicodedata
+import ctypes, difflib, errno, functools, json, os, re, shutil, types, unicodedata
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from dataclasses import replace as dc_replace
@@ -34,6 +34,7 @@ N_SAMPLES = FS*SECONDS
 # %% ../nbs/00_core.ipynb #8a11b9d0
 class ECGClipError(Exception):
     "The base of every error that this package raises on bad input."
+    exit_status = 2  # of a command that ends with it
     def __init__(self,
         where,       # path, row, lead or setting at fault
         reason:str,  # what was found
@@ -51,6 +52,9 @@ class ReportError(ECGClipError):     "A report or a code that cannot be used."
 class TransformError(ECGClipError):  "A signal that does not fit the image conversion."
 class TextModelError(ECGClipError):  "A text model that cannot be reached or does not fit the reports."
 class CheckpointError(ECGClipError): "A checkpoint folder that is incomplete, damaged or of another version."
+class RunTerminated(ECGClipError):
+    "A run that was asked to end (SIGTERM), as clusters do before they take a machine away."
+    exit_status = 143  # 128 + 15, as shells report that signal
 
 # %% ../nbs/00_core.ipynb #864802d1
 _LEAD_ALIASES = {l.lower(): l for l in LEADS} | {'mli':'I', 'mlii':'II', 'mliii':'III', 'd1':'I', 'd2':'II', 'd3':'III',
@@ -103,12 +107,19 @@ class Config:
     token_cache: str = _opt('auto', 'where tokens are kept between runs: auto is beside a prepared set, else nowhere; user is your cache folder; off, or a folder')
     embed_dim: int = _opt(256, 'size of the common space')
     temperature: float = _opt(0.07, 'of the contrastive loss, at the start')
+    loss: Literal['infonce', 'multi', 'siglip'] = _opt('infonce', 'one right report for each ECG, several by shared findings, or each pair by itself')
+    positive_threshold: float = _opt(0.5, 'with loss=multi: reports that share so much of their findings (Jaccard) are right answers')
+    positive_power: float = _opt(1.0, 'with loss=multi: such an answer weighs its share to this power; 0 makes all equal')
+    logit_bias: float = _opt(-10.0, 'with loss=siglip: the bias at the start')
+    local_weight: float = _opt(0.0, 'of a term between stretches of the ECG and words of the report; 0 is off')
     duplicates: Literal['mask', 'positive', 'negative'] = _opt('mask', 'what an equal report of another ECG in the batch is')
     equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
     true_reports: bool = _opt(True, 'with simulated pairs: a report that is true of another ECG of the batch counts as an equal one')
     rare_reports: bool = _opt(False, 'with duplicates=positive: among the reports that are true of an ECG, those that are true of few ECGs of the batch weigh more')
     epochs: int = _opt(100, 'passes over the training records')
-    batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step; auto takes as many as the memory holds, at most 256')
+    batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step, of all processes together; auto takes as many as the memory holds, at most 256')
+    micro_batch: Optional[Union[int, Literal['auto']]] = _opt(None, 'pairs that are embedded at a time, so that a large batch fits a small memory; nothing means the whole batch, auto as many as the memory holds')
+    frozen_cache: float = _opt(0.0, 'GiB for what the frozen text layers give for each distinct report, so that it is computed once; 0 is off')
     lr_rate: float = _opt(1e-3, 'highest learning rate')
     text_lr_scale: float = _opt(0.1, 'learning rate of a pretrained text encoder, as a share of lr_rate')
     text_layer_decay: float = _opt(1.0, 'from each text layer to the one below, the learning rate is multiplied by this; 1 is off')
@@ -125,6 +136,7 @@ class Config:
     workers: Optional[int] = _opt(None, 'loader processes; nothing means as the machine allows')
     seed: int = _opt(42, 'of weights, order and augmentation')
     out: str = _opt('checkpoints_pretrain', 'folder of the checkpoint, the history and the pictures')
+    resume: Optional[str] = _opt(None, 'auto goes on with the latest run under out that has the same settings, and starts one if there is none; or the folder of a run')
     track: Literal['none', 'wandb'] = _opt('none', 'where numbers are sent; never text, identifiers, paths or signals')
     wandb_project: str = _opt('ecg-pretrain', 'project of the tracker')
     watch: bool = _opt(False, 'histograms of parameters and gradients go to the tracker')
@@ -149,8 +161,8 @@ def _type_name(t):
     if origin in (Union, types.UnionType): return ' or '.join(_type_name(a) for a in args)
     return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
 
-_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay', 'simulate', 'simulate_mix')
-_NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers')
+_POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay', 'simulate', 'simulate_mix', 'micro_batch', 'positive_threshold')
+_NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers', 'positive_power', 'local_weight', 'frozen_cache')
 
 def check_config(cfg):
     "Raise `ConfigError` at the first setting whose type or range is wrong."
@@ -159,6 +171,7 @@ def check_config(cfg):
         if not _fits(v, t): raise ConfigError(k, f'{v!r} is not {_type_name(t)}', 'Correct this setting.')
         if k in _POSITIVE and v not in ('auto', None) and not v > 0: raise ConfigError(k, f'{v!r} is not above 0', 'Correct this setting.')
         if k in _NOT_NEGATIVE and v is not None and not v >= 0: raise ConfigError(k, f'{v!r} is below 0', 'Correct this setting.')
+    if cfg.positive_threshold > 1: raise ConfigError('positive_threshold', f'{cfg.positive_threshold} is above 1', 'Give a share, such as 0.5.')
     if cfg.text_layer_decay > 1: raise ConfigError('text_layer_decay', f'{cfg.text_layer_decay} is above 1', 'Give a share, such as 0.9; 1 is off.')
     if (cfg.simulate_mix or 0) > 1: raise ConfigError('simulate_mix', f'{cfg.simulate_mix} is above 1', 'Give a share, such as 0.5.')
     if cfg.warmup >= 1: raise ConfigError('warmup', f'{cfg.warmup} leaves no step after the warmup', 'Give a share below 1, such as 0.03.')
@@ -184,7 +197,8 @@ def to_json(self:Config,
 )->str:
     "The settings as a JSON text."
     s = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-    if path is not None: Path(path).write_text(s + '\n', encoding='utf-8')
+    if path is not None:
+        with new_file(path) as f: f.write(s + '\n')
     return s
 
 @patch(cls_method=True)
@@ -269,17 +283,42 @@ def compiled(
     return wrap
 
 # %% ../nbs/00_core.ipynb #daaa8e0a
+def _to_disk(path):
+    "Force a file, or the names in a folder, out of the memory of the system."
+    if os.name != 'posix' and Path(path).is_dir(): return
+    fd = os.open(path, os.O_RDONLY if os.name == 'posix' else os.O_RDWR)
+    try: os.fsync(fd)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise  # some network file systems know no such call for folders
+    finally: os.close(fd)
+
+def sync_folder(folder):
+    "Force all that lies in a folder to the disk, so that not even a power cut can take it back."
+    for p in [*Path(folder).rglob('*'), Path(folder)]: _to_disk(p)
+
+def _swap(a, b):
+    "Exchange two folders in one step; False where the system can't (it takes Linux and a local file system)."
+    try: renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError): return False
+    here, exchange = -100, 2
+    return renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
+
 def replace_folder(
     new,  # folder that is complete
     old   # name it shall have; a folder of that name is removed
 ):
-    """Put `new` in the place of `old`. If the process dies in between, `old` lies beside as `.NAME.old`; `restore_folder` brings it back."""
+    """Put `new`, forced to the disk, in the place of `old`; in one step where the system can. Where it can't and the process dies in between,
+    `old` lies beside as `.NAME.old`; `restore_folder` brings it back."""
     new, old = Path(new), Path(old)
+    sync_folder(new)
     aside = old.with_name(f'.{old.name}.old')
-    if old.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        os.replace(old, aside)
-    os.replace(new, old)
+    if old.exists() and _swap(new, old): aside = new
+    else:
+        if old.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(old, aside)
+        os.replace(new, old)
+    _to_disk(old.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 def restore_folder(folder):
@@ -302,6 +341,24 @@ def new_folder(
         yield tmp
         replace_folder(tmp, dest)
     finally: shutil.rmtree(tmp, ignore_errors=True)
+
+@contextmanager
+def new_file(
+    dest,     # a file of that name is replaced
+    mode='w'  # 'w' for text in UTF-8, 'wb' for bytes
+):            # open file beside it
+    "A temporary file that takes the place of `dest` when all went well and it is on the disk, and vanishes otherwise."
+    dest = Path(os.path.abspath(dest))
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    tmp = dest.with_name(f'.{dest.name}.{os.getpid()}.new')
+    try:
+        with open(tmp, mode, **({} if 'b' in mode else dict(encoding='utf-8', newline=''))) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(tmp, dest)
+        _to_disk(dest.parent)
+    finally: tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #c871bb05
 def data_root(config=None)->Path:

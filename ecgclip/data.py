@@ -420,9 +420,18 @@ def read_ecg(
 
 # %% ../nbs/02_data.ipynb #099d3861
 class _Array:
-    "Signals as int16 at 1 µV a step, `(n, 12, 5000)`; a memory map is opened again in another process, not copied to it."
-    def __init__(self, array, path=None): self.array, self.path = array, path
-    def __getitem__(self, i): return self.array[i]/np.float32(1000)
+    """Signals as int16 at 1 µV a step, `(n, 12, 5000)`; a memory map is opened again in another process, not copied to it, and read by plain
+    reads: when a share is gone these give an error, where a memory map ends the process."""
+    def __init__(self, array, path=None): self.array, self.path, self.file = array, path, None
+    def __getitem__(self, i): return (self.array[i] if self.path is None or not hasattr(os, 'pread') else self._read(i))/np.float32(1000)
+
+    def _read(self, i):
+        row, size = range(len(self.array))[i], self.array.strides[0]
+        with _reading(self.path, f'file any more at record {row}', 'Is the disk or the share still there?'):
+            if self.file is None: self.file = open(self.path, 'rb', buffering=0)
+            raw = os.pread(self.file.fileno(), size, self.array.offset + row*size)
+            return np.frombuffer(raw, self.array.dtype).reshape(self.array.shape[1:])   # too short at an end that is gone
+
     def record(self, i): return self[i], None, None
     def __getstate__(self): return dict(array=None if self.path else self.array, path=self.path)
     def __setstate__(self, d): self.__init__(np.load(d['path'], mmap_mode='r', allow_pickle=False) if d['path'] else d['array'], d['path'])

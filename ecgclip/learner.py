@@ -7,7 +7,8 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'check_reports', 'token_cache', 'create_model', 'AugmentSignals', 'layer_groups',
            'learning_rates', 'trainable_table', 'default_callbacks', 'set_seed', 'calibrate_images', 'fit_batch',
-           'pretrain_learner', 'save_pretrained', 'list_pretrained', 'load_pretrained', 'run_callbacks', 'fit_run']
+           'pretrain_learner', 'write_pretrained', 'save_pretrained', 'list_pretrained', 'load_pretrained',
+           'run_callbacks', 'load_run', 'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, inspect, json, random
@@ -23,7 +24,7 @@ from fastai.callback import hook  # Learner.summary
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.optimizer import Adam
-from fastai.torch_core import to_device
+from fastai.torch_core import get_model, to_device
 from fastcore.basics import patch
 from torch import nn
 
@@ -33,6 +34,7 @@ from .encoders import create_encoder, load_encoder_weights
 from .loaders import largest_batch, pick_device
 from .loss import ContrastiveLoss
 from .model import ECGCLIP, param_groups
+from .resume import SaveRun, StopSignal, WriteHistory, check_state, clear_errors, latest_state, link_files, load_optimizer, run_lock, say_resumed, state_folders
 from .text import TINY, TextEncoder, TokenCache, check_vocabulary, load_text_encoder, small_text_encoder
 from .transforms import Augment, ECGToImages
 
@@ -225,7 +227,25 @@ def _portable(config):
     "The settings without paths of this machine, which are nobody else's business."
     text = Path(config.text_encoder).name if Path(config.text_encoder).is_dir() else config.text_encoder
     kept = config.token_cache if config.token_cache in ('auto', 'user', 'off') else 'auto'
-    return asdict(config.replace(data=None, data_root=None, images_path=None, ecg_weights=None, out=Config().out, text_encoder=text, token_cache=kept))
+    return asdict(config.replace(data=None, data_root=None, images_path=None, ecg_weights=None, out=Config().out, resume=None, text_encoder=text, token_cache=kept))
+
+def write_pretrained(
+    model:ECGCLIP,
+    folder,         # that exists
+    config:Config,
+    metrics=None,   # numbers to keep beside the weights
+    class_names=None,
+    half=False      # weights in 16 bits
+):
+    "Write the files of a checkpoint into a folder; `save_pretrained` does it safely."
+    from safetensors.torch import save_file
+    folder = Path(folder)
+    save_file({k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous() for k, v in model.state_dict().items()}, folder/'model.safetensors')
+    model.text.save(folder/'tokenizer', weights=False)
+    _write(folder/'config.json', dict(format=FORMAT, config=_portable(config), text=model.text.config_dict()))
+    _write(folder/'preprocessing.json', _preprocessing(model.ecg.images))
+    _write(folder/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or [])))
+    _write(folder/'versions.json', {p: _version(p) for p in _PACKAGES})
 
 def save_pretrained(
     model:ECGCLIP,
@@ -236,15 +256,7 @@ def save_pretrained(
     half=False      # weights in 16 bits: half the size
 )->Path:
     "Write a checkpoint folder; an interruption leaves the old one or the new one, never a mixture."
-    from safetensors.torch import save_file
-    weights = {k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    with new_folder(folder) as tmp:
-        save_file(weights, tmp/'model.safetensors')
-        model.text.save(tmp/'tokenizer', weights=False)
-        _write(tmp/'config.json', dict(format=FORMAT, config=_portable(config), text=model.text.config_dict()))
-        _write(tmp/'preprocessing.json', _preprocessing(model.ecg.images))
-        _write(tmp/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or [])))
-        _write(tmp/'versions.json', {p: _version(p) for p in _PACKAGES})
+    with new_folder(folder) as tmp: write_pretrained(model, tmp, config, metrics, class_names, half)
     return Path(folder)
 
 # %% ../nbs/12_learner.ipynb #eac13260
@@ -293,18 +305,55 @@ def save_pretrained(self:Learner, folder, metrics=None, half=False):
     return save_pretrained(self.model, folder, self.config, metrics, half=half)
 
 # %% ../nbs/12_learner.ipynb #b72f0351
-def run_callbacks(config:Config, folder)->list:
-    "History, best checkpoint, early stop and tracking of a run in `folder`."
-    save = lambda learn, to: learn.save_pretrained(to, dict(zip(learn.recorder.metric_names[1:], learn.recorder.values[-1])))
-    cbs = [History(Path(folder)/'history.csv'), BestModel(save, Path(folder)/'best', over=config.monitor_epochs)]
-    if config.patience: cbs.append(EarlyStopping(config.patience, over=config.monitor_epochs))
+def _save_epoch(learn, to):
+    "The checkpoint of this epoch, with its metrics."
+    metrics = dict(zip(learn.recorder.metric_names[1:], learn.recorder.values[-1]))
+    write_pretrained(get_model(learn.model), to, learn.config, metrics | dict(epoch=learn.epoch))
+
+def run_callbacks(
+    config:Config,
+    folder,      # of the run
+    state=None,  # of `latest_state`, for a run that goes on
+    stop=None    # a `StopSignal`
+)->list:
+    "State after each epoch, best checkpoint, history, early stop and tracking of a run in `folder`."
+    folder, earlier = Path(folder), state['history'] if state else []
+    link = lambda learn, to: link_files(folder/'states'/f'epoch-{learn.best_model.best_epoch:03}', to)
+    cbs = [SaveRun(_save_epoch, folder, state, stop=stop), BestModel(link, folder/'best', over=config.monitor_epochs, earlier=earlier),
+           History(folder/'history.csv', earlier=earlier), WriteHistory()]
+    if config.patience: cbs.append(EarlyStopping(config.patience, over=config.monitor_epochs, earlier=earlier))
     if config.track == 'wandb': cbs.append(Tracker(config.wandb_project, config=config, watch=config.watch, log_freq=config.log_freq, folder=folder))
     return cbs
 
+def load_run(
+    learn:Learner,
+    folder  # of a run
+):          # the state; nothing where there is none yet
+    "Bring a Learner to the latest state of a run. Raises `CheckpointError` for damaged states, `ConfigError` if data or epochs are others."
+    where, state = latest_state(folder)
+    if state is None: return None
+    notes = check_state(learn, state, learn.config.epochs)
+    _load_weights(where, get_model(learn.model))
+    load_optimizer(learn, state['opt'])
+    for dl, n in zip(learn.dls.loaders, state['batch_sizes']): dl.bs = n
+    print(say_resumed(folder, where, state), *notes, sep='\n', flush=True)
+    return state
+
 def fit_run(
     learn:Learner,
-    folder  # where `history.csv` and `best/` go
+    folder,      # of the run: `states/`, `best/`, `history.csv`
+    resume=False # go on from the latest state that lies there
 )->Learner:
-    "Train for `config.epochs` with warmup and cosine restarts; the best checkpoint by mean_recall_group is kept in `folder/best`."
-    learn.fit_warmup_cosine(learn.config.epochs, cbs=run_callbacks(learn.config, folder))
+    """Train for `config.epochs` with warmup and cosine restarts; the state after each epoch is kept in `folder/states`, the best checkpoint by mean_recall_group
+    in `folder/best`. Raises `TrainingError` for what ends a training, `RunTerminated` after a SIGTERM."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume and state_folders(folder): raise ConfigError(folder, f'holds a run of {learn.config.epochs} epochs already', 'Go on with it by resume=True, or name another folder.')
+    for cb in learn.cbs:
+        if isinstance(cb, FiniteLoss): cb.folder = folder
+    with StopSignal() as stop, run_lock(folder), clear_errors(folder, stop):
+        state = load_run(learn, folder) if resume else None
+        # also when all epochs are done: what comes after a state may be lacking
+        learn.fit_warmup_cosine(learn.config.epochs, cbs=run_callbacks(learn.config, folder, state, stop), start_epoch=state['epoch'] + 1 if state else 0)
+        if stop.asked: raise stop.error(folder)
     return learn

@@ -354,6 +354,10 @@ class Pairs:
         self.tokens, (self.token_rows,) = _distinct_tokens(tokenizer, self.data.reports)
         return self
 
+    def names(self, idxs):
+        "What the data call the records `idxs`."
+        return self.data.df.record.iloc[list(idxs)].tolist()
+
     @property
     def lengths(self):
         "Tokens of each record's report, padding not counted (N,)."
@@ -535,11 +539,17 @@ class SimulatedPairs:
             self._kept = (None, None)   # its file goes before the next one comes
             self._kept = block, PairFile(self.n, self.seed, block*self.n, language=self.language, facts=self.facts, processes=self.processes)
 
+    def _order(self): return np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+
+    def _numbers(self, places):
+        "Numbers of the simulated pairs at some places of this epoch, as `simulate` counts them."
+        places = np.minimum(places, self.n - 1)
+        return self.epoch*self.n + places if self.passes == 1 else (self.epoch - 1)//self.passes*self.n + self._order()[places]
+
     def _simulated_part(self, places):
         "Signals, reports and facts of the simulated pairs at some places of this epoch."
         if self.passes == 1: return self._fresh(places)
-        rows = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)[places]
-        kept = self._kept[1]
+        rows, kept = self._order()[places], self._kept[1]
         return kept.ecgs(rows), [kept.reports[i] for i in rows], kept.facts[rows] if self.facts else None
 
     def _fresh(self, places):
@@ -559,17 +569,29 @@ class SimulatedPairs:
         made, before = self._places(idxs)
         parts = []
         if made.any(): parts.append(self._simulated_part(before[made]))
-        if not made.all(): parts.append(self._own_part(self.epoch*(len(self) - self.n) + (idxs - before)[~made]))
+        if not made.all(): parts.append(self._own_part(self._own_places(idxs, before)[~made]))
         ecgs, reports, facts = zip(*parts)
         reports = sum(reports, [])
         target = [np.stack([np.concatenate([idxs[made], idxs[~made]]), stable_groups(reports, self.by)], 1)]
         if self.facts: target += [np.concatenate(facts)]
         return TensorECG(torch.from_numpy(np.concatenate(ecgs))), self.tokenizer(reports), torch.from_numpy(np.concatenate(target, 1))
 
-    def _own_part(self, places):
-        "Records of one's own: pass after pass in a new order."
+    def names(self, idxs):
+        "What the records of the pairs `idxs` of this epoch are called: simulated ones by seed and number, as in `simulated_data`."
+        made, before = self._places(idxs)
+        own = before if self.own is None else self._own_rows(self._own_places(idxs, before))
+        number = self._numbers(before)
+        return [f'sim{self.seed}-{b:07}' if m else self.own.df.record[o] for m, b, o in zip(made, number, own)]
+
+    def _own_places(self, idxs, before): return self.epoch*(len(self) - self.n) + np.asarray(idxs) - before
+
+    def _own_rows(self, places):
+        "Rows of one's own records: pass after pass in a new order."
         rounds = {r: np.random.default_rng([self.seed, int(r)]).permutation(len(self.own)) for r in set(places//len(self.own))}
-        rows = [int(rounds[p//len(self.own)][p % len(self.own)]) for p in places]
+        return [int(rounds[p//len(self.own)][p % len(self.own)]) for p in places]
+
+    def _own_part(self, places):
+        rows = self._own_rows(places)
         reports = [self.own.reports[i] for i in rows]
         return self.own.ecgs(rows), reports, pair_facts(reports) if self.facts else None
 
