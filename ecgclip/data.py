@@ -628,7 +628,9 @@ COLUMNS = ('record', 'report', 'patient_id', 'split', 'codes', 'source', 'age', 
 class ECGData:
     """A table of records (`df`) with their ECGs, made by `sample_data`, `read_manifest`, `open_prepared` or `open_data`.
 
-    `notes` tells what was assumed when the table was read, `skipped` which records were left out, and why."""
+    `notes` tells what was assumed when the table was read, `skipped` which records were left out, and why, `split_by` what
+    the splits were made by where nobody published them, `source` which public set it is, `absent` how many of the skipped are not there at all."""
+    split_by, source, absent = '', None, 0
     def __init__(self,
         df,          # one row a record, with `COLUMNS`
         store,       # store[row] -> (12, 5000) float32 mV
@@ -649,6 +651,7 @@ class ECGData:
     def ecgs(self, idxs=None)->np.ndarray: # (k, 12, 5000) float32 mV
         "Several ECGs; without indices all of them."
         idxs = range(len(self)) if idxs is None else idxs
+        if len(idxs) and hasattr(self.store, 'many'): return self.store.many(self.rows[np.asarray(idxs)])
         return np.stack([self.ecg(i) for i in idxs]) if len(idxs) else np.empty((0, N_LEADS, N_SAMPLES), np.float32)
 
     @property
@@ -1044,6 +1047,13 @@ def _sha_samples(a):
     return sha.hexdigest()
 
 # %% ../nbs/02_data.ipynb #8ed95821
+_OPENERS = {'dataset.json': ('ecgclip.packed', 'open_packed')}   # rooms below this one that know a kind of folder, by a file in it
+
+def _opener(folder):
+    "The function that opens a folder."
+    found = next((o for name, o in _OPENERS.items() if (folder/name).is_file()), None)
+    return getattr(importlib.import_module(found[0]), found[1]) if found else open_prepared
+
 def open_data(
     source=None,     # nothing, a manifest, a folder written by `prepare`, or an `ECGData`
     *,
@@ -1058,7 +1068,7 @@ def open_data(
     if isinstance(source, ECGData): return source
     if source is None: return sample_data(language=language, detail=detail)
     path = Path(source)
-    if path.is_dir(): return open_prepared(path)
+    if path.is_dir(): return _opener(path)(path)
     if not path.exists(): raise ManifestError(path, 'no such file or folder', 'Give a manifest or a folder that prepare wrote.')
     if path.suffix.lower() not in TABLE_FORMATS:
         raise ManifestError(path, f'cannot read a set from {path.suffix or "this file"!r}',
