@@ -535,7 +535,9 @@ def _record(raw, where, *, short='error', long='first', missing='error', extra='
         raise ECGReadError(where, f'signals of {raw.signal.shape} for {len(raw.leads)} leads', 'Get the file again.')
     told, raw = raw, _without_empty(raw, where)
     x, lacks, computed = _in_order(raw, where, missing, extra)
-    x, n_valid = _window(x, raw.fs, where, short, long, invalid)
+    with np.errstate(over='ignore', invalid='ignore'):   # of absurd numbers, which the check refuses
+        x, n_valid = _window(x, raw.fs, where, short, long, invalid)
+    _check_finite(x, where)
     report = check_signal(x, missing=lacks)
     report.check(where)
     x = filter_ecg(x, band=band, baseline=baseline)

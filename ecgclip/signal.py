@@ -145,6 +145,11 @@ def _clipped(x, low, high, fs, skip):
 
 # %% ../nbs/01b_signal.ipynb #2a4671ed
 _LEAST_MV, _MOST_MV = .02, 30.  # swing of the median lead of an ECG
+_LIMIT_MV = 10_000.             # no electrode on a skin gives more
+
+def _impossible(low, high):
+    top = max(float(-low.min()), float(high.max()))
+    return [Issue('unit', f'values reach {top:.3g} mV', (), 'No ECG does. Give the true unit, or get the file again.', True)]*(top > _LIMIT_MV)
 
 def _unit(swing):
     mid = float(np.median(swing[swing >= _FLAT])) if (swing >= _FLAT).any() else 1.
@@ -225,6 +230,7 @@ def check_signal(
     bad = _invalid(x)
     if bad: return SignalReport(x, bad)
     low, high = x.min(1), x.max(1)
+    if wild := _impossible(low, high): return SignalReport(x, wild)
     swing = high - low
     flat, issues = _flat(swing, missing)
     skip = (*flat, *missing)
