@@ -74,7 +74,7 @@ def _write_records(f, store, rows, dtype):
         try: q, scale, about, counts = _noted(store, row, dtype)
         except ECGReadError as e: bad.append((place, str(e))); continue
         except Exception as e: bad.append((place, f'{type(e).__name__}: {str(e)[:200]} (a fault of the reader; please report it)')); continue
-        f.write(q.data)
+        f.write(np.ascontiguousarray(q))
         good.append(about | dict(place=place)); scales.append(scale); amplitudes += counts
     return good, scales, bad, amplitudes
 
@@ -332,7 +332,7 @@ def _about_set(data, plan, df, shards, index, duplicates, notes, command):
     "What `dataset.json` says: everything needed to repeat the set."
     source = dict(key=data.source.key, title=data.source.title, url=data.source.url, licence=data.source.licence) if data.source else dict(title=data.name)
     made = {k: _version(k) for k in ('ecgclip', 'numpy', 'pandas', 'scipy', 'wfdb')} | dict(python=sys.version.split()[0])
-    return plan | dict(name=data.name, records=len(df), stored=sum(s['records'] for s in shards), skipped=0, source=source, fs=FS, unit='mV', leads=list(LEADS), samples=N_SAMPLES, duplicates=duplicates, split_by=data.split_by or 'as published or given',
+    return plan | dict(name=data.name, records=len(df), stored=sum(s['records'] for s in shards), skipped=0, source=source, fs=FS, unit='mV', leads=list(LEADS), samples=N_SAMPLES, duplicates=duplicates, split_by=getattr(data,"split_by","") or 'as published or given',
         table=plan['table'], command=command, versions=made, notes=list(notes), index=index, shards=shards)
 
 def pack(
