@@ -25,6 +25,7 @@ from .data import SPLITS, ECGData, _Files, _hash_splits, _leave_out, _skipped, d
 from .lexicon import find_term
 from .normalise import normalise_report
 from .reports import extract_findings, report_groups
+from .signal import ISSUES
 
 # %% ../nbs/02c_packed.ipynb #4ee2b5a4
 PACKED = 1                                     # version of the folder's layout
@@ -57,7 +58,7 @@ def _read(store, row):
     "A signal, and what its file says of it."
     if not isinstance(store, _Files): return (r := store.record(row))[0], dict(flat=r[1] or '', notes=r[2] or '')
     r = store.read(row) if hasattr(store, 'read') else read_record(store.paths[row], **{**store.kwargs, **store.rows[row]})
-    return r.signal, dict(flat=' '.join(r.flat), notes='; '.join(r.notes), missing=' '.join(r.missing), fs=r.fs, seconds=round(r.n_samples/r.fs, 3), n_valid=r.n_valid, steps='; '.join(r.steps), own_age=r.age, own_sex=r.sex)
+    return r.signal, dict(flat=' '.join(r.flat), notes='; '.join(r.notes), missing=' '.join(r.missing), fs=r.fs, seconds=round(r.n_samples/r.fs, 3), n_valid=r.n_valid, steps='; '.join(r.steps), found=' '.join(r.found), own_age=r.age, own_sex=r.sex)
 
 def _noted(store, row, dtype):
     "A record as it is stored, its scales, what is noted of it, and its amplitudes."
@@ -498,7 +499,7 @@ def plot_overview(
     if bottom.any(): b.legend()
     if amplitudes is None: amplitudes = sum(_amplitudes(data.ecg(i)) for i in np.linspace(0, len(data) - 1, min(len(data), 200)).astype(int))
     c.stairs(np.maximum(amplitudes, .5), _EDGES, fill=True, color='#3a6ea5')
-    c.set(yscale='log', title='Amplitudes (every twentieth sample)', xlabel='mV', ylabel='samples')
+    c.set(yscale='log', title='Amplitudes (every twentieth sample)', xlabel='mV; the outer bars take what lies beyond', ylabel='samples')
     _bars(d, {s: int((df.split == s).sum()) for s in SPLITS}, 'Splits', '')
     return fig
 
@@ -551,6 +552,13 @@ def _counted(texts, n=15):
     rows = sorted(((len(v), v[0]) for v in kinds.values()), key=lambda r: (-r[0], r[1]))[:n]
     return pd.DataFrame(rows, columns=['records', 'such as'])
 
+def _odd(df):
+    "How many records have each kind of oddity, what it means, and what was said of the first."
+    kinds = {}
+    for found, notes in zip(df.found, df.notes) if 'found' in df else ():
+        for k in found.split(): kinds.setdefault(k, []).append(notes)
+    return pd.DataFrame([(len(v), ISSUES.get(k, k), v[0]) for k, v in sorted(kinds.items(), key=lambda o: -len(o[1]))], columns=['records', 'what', 'such as'])
+
 def _html(df, index=False): return df.to_html(index=index, border=0, escape=True, max_rows=None) if len(df) else '<p>None.</p>'
 
 _STYLE = 'body{font:15px/1.5 sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#222}table{border-collapse:collapse;font-size:13px}td,th{padding:2px 10px;text-align:left;border-bottom:1px solid #ddd}img{max-width:100%}h2{margin-top:2em}'
@@ -564,14 +572,13 @@ def write_quality(
     "Write the quality page of a set."
     about = _read_about(data.store.folder)
     e, source = html.escape, about['source']
-    notes = [o for t in (data.df.notes if 'notes' in data.df else []) if t for o in t.split('; ')]
     drawn = []
     for i, why in worst_records(data, n_worst):
-        with use_chinese_font(): drawn.append(f'<h3>{e(str(data.df.record[i]))}</h3><p>{e(why)}</p>' + _picture(plot_ecg(data.ecg(i), scale=.75, title=data.reports[i]), '100%'))
+        with use_chinese_font(): drawn.append(f'<h3>{e(str(data.df.record[i]))}</h3><p>{e(why)}</p>' + _picture(plot_ecg(data.ecg(i), layout='12x1', scale=.7, title=data.reports[i]), '100%'))
     counts = finding_counts(data)
     where = ' '.join(filter(None, (e(source['title']), f'<a href="{e(source["url"])}">{e(source["url"])}</a>' if 'url' in source else '', e(source.get('licence', '')))))
     parts = [f'<h1>{e(about["name"])}</h1><p>{where}</p>', '<ul>' + ''.join(f'<li>{e(n)}</li>' for n in about['notes']) + '</ul>', '<h2>What is in it</h2>', _html(describe(data), index=True), _picture(plot_overview(data, amplitudes)),
-        '<h2>Findings</h2><p>As the reports state them.</p>', _picture(plot_findings(counts)) if len(counts) else '<p>None that the lexicon knows.</p>', '<h2>What was odd</h2>', _html(_counted(notes)), '<h2>Records to look at</h2>', *drawn,
+        '<h2>Findings</h2><p>As the reports state them.</p>', _picture(plot_findings(counts)) if len(counts) else '<p>None that the lexicon knows.</p>', '<h2>What was odd</h2>', _html(_odd(data.df)), '<h2>Records to look at</h2>', *drawn,
         f'<h2>Left out</h2><p>{len(data.skipped)} records; all are listed in skipped.csv.</p>', _html(_counted(data.skipped.reason)), '<h2>How it was made</h2>', f'<pre>{e(json.dumps({k: v for k, v in about.items() if k not in ("shards", "notes")}, indent=1, ensure_ascii=False))}</pre>']
     text = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{e(about["name"])}</title><style>{_STYLE}</style><body>' + '\n'.join(parts) + '</body></html>\n'
     Path(path).write_text(text, encoding='utf-8')
