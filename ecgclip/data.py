@@ -816,7 +816,9 @@ def _locate(p, folders):
     "The file of a manifest's `path`, tried from each folder in turn."
     first = None  # what the manifest's own folder lacks is what to tell
     for f in folders:
-        try: return _find(Path(f)/p)
+        try:
+            file, item = _split_item(Path(f)/p)
+            return _find(file) if item is None else f'{_find(file)}#{item}'
         except ECGReadError as e: first = first or e
     raise first
 
@@ -858,11 +860,13 @@ def _manifest(path, root=None, language='zh', detail='full', **kwargs):
     return data
 
 def _own_format(row, path):
-    "What a row says of its NumPy file: columns `fs` (Hz) and `unit`; a WFDB header says it itself."
-    if Path(row['file']).suffix.lower() == '.hea': return {}
-    own = {k: v for k in ('fs', 'unit') if (v := row.get(k, ''))}
-    try: return own | (dict(fs=float(own['fs'])) if 'fs' in own else {})
-    except ValueError: raise _row_error(path, row, f'fs is {own["fs"]!r}', 'Give samples a second, such as 500.') from None
+    "What a row says of a file that does not say it itself: columns `fs` (Hz), `unit` and `gain` (steps a unit)."
+    fmt = _format(Path(_split_item(row['file'])[0]))
+    own = {k: v for k in ('fs', 'unit', 'gain') if k in fmt.takes and (v := row.get(k, ''))}
+    for k in ('fs', 'gain'):
+        try: own |= {k: float(own[k])} if k in own else {}
+        except ValueError: raise _row_error(path, row, f'{k} is {own[k]!r}', 'Give a number, such as 500.') from None
+    return own
 
 def _find_files(rows, path, folders):
     "Rows with their `file`, and those without one. Raises `ManifestError` for a file that is named twice."

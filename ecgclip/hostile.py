@@ -156,26 +156,27 @@ def attack(
     n=300,
     seed=0,
     start=0,      # number of the first damage
-    started=None, # called with the number of each damage before it is read
-    **kwargs      # of `read_record`
+    started=None,       # called with the number of each damage before it is read
+    reader=read_record, # what reads
+    **kwargs            # settings for it
 )->Attack:
     "Read `n` damaged files of a kind. Raises nothing; see `.faults`."
     folder = Path(folder)
     path, files = SAMPLES[name](folder)
-    read_record(path)                                # the good one is read, and libraries are loaded
+    reader(path)                                     # the good one is read, and libraries are loaded
     good, a = {f: (folder/f).read_bytes() for f in files}, Attack(name)
     for i in range(start, start + n):
         _injure(good, folder, (seed, i))
         if started: started(i)
         a.n, begin = a.n + 1, time.process_time()
-        _try(a, path, i, kwargs)
+        _try(a, reader, path, i, kwargs)
         a.slowest = max(a.slowest, time.process_time() - begin)
     return a
 
-def _try(a, path, i, kwargs):
+def _try(a, reader, path, i, kwargs):
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter('always')
-        try: r = read_record(path, **dict(verify=i % 2 == 0, **kwargs))   # checksums would hide what lies behind them
+        try: r = reader(path, **dict(verify=i % 2 == 0, **kwargs))   # checksums would hide what lies behind them
         except ECGReadError as e:
             a.refused += 1
             a.reasons[_sort(e.reason)] += 1
