@@ -199,6 +199,8 @@ def pretrain(argv=None):
 
 _COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
 
+_COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
+
 def _prepare_parser():
     p = _parser('prepare', 'Check ECGs and reports of any source, and write them as one memory-mapped set that trains at full speed.\n\nA run that was cut off goes on where it was if the same command is given again.',
         'examples:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set\n  ecgclip-prepare export.xlsx my-set --report-col 诊断结论 --path-col 文件名\n  ecgclip-prepare physionet.org/files/ptb-xl/1.0.3 ptbxl\n  ecgclip-prepare mimic-iv-ecg-1.0 mimic --index parquet\n  ecgclip-prepare simulate:20000 simulated')
@@ -255,6 +257,11 @@ def _agreed(question):
     try: return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')
     except (EOFError, OSError, ValueError): return False
 
+def _hint(guessed, have):
+    "Say which further columns look useful."
+    for k, c in guessed.items():
+        if k in _COLS and not have(k): print(f'Column {c!r} may be {_COLS[k]}; if so: --{k.removesuffix("_id")}-col {c}')
+
 def _columns(a):
     "Standard name -> the table's own: as given, and for the rest as guessed and agreed to; nothing where a table has the standard names."
     from ecgclip.sources import guess_columns
@@ -262,7 +269,9 @@ def _columns(a):
     given = {k: v for k in _COLS if (v := getattr(a, f'col_{k}'))}
     row = read_table(a.source, a.sheet).rows[0]
     have = lambda k: k in given or k in row
-    if have('path') and (have('report') or have('codes')): return given
+    if have('path') and (have('report') or have('codes')):
+        _hint(guess_columns(a.source, a.sheet), have)
+        return given
     guessed = {k: c for k, c in guess_columns(a.source, a.sheet).items() if not have(k) and c not in {v.lower() for v in given.values()}}
     found = given | guessed
     if 'path' not in found or not {'report', 'codes'} & set(found): return given          # the reader tells what is missing

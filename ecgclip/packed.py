@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fastcore.imports import IN_NOTEBOOK
 
-from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGReadError, ManifestError, plot_ecg, replace_folder, use_chinese_font
+from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGClipError, ECGReadError, ManifestError, plot_ecg, replace_folder, use_chinese_font
 from .data import SPLITS, ECGData, _Files, _hash_splits, _leave_out, _skipped, describe, read_record
 from .lexicon import find_term
 from .normalise import normalise_report
@@ -58,7 +59,7 @@ def _read(store, row):
     "A signal, and what its file says of it."
     if not isinstance(store, _Files): return (r := store.record(row))[0], dict(flat=r[1] or '', notes=r[2] or '')
     r = store.read(row) if hasattr(store, 'read') else read_record(store.paths[row], **{**store.kwargs, **store.rows[row]})
-    return r.signal, dict(flat=' '.join(r.flat), notes='; '.join(r.notes), missing=' '.join(r.missing), fs=r.fs, seconds=round(r.n_samples/r.fs, 3), n_valid=r.n_valid, steps='; '.join(r.steps), found=' '.join(r.found), own_age=r.age, own_sex=r.sex)
+    return r.signal, dict(flat=' '.join(r.flat), notes='; '.join(r.notes), missing=' '.join(r.missing), fs=r.fs, seconds=round(r.n_samples/r.fs, 3), n_valid=r.n_valid, steps='; '.join(r.steps), found=' '.join(r.found), own_age=r.age, own_sex=r.sex, own_patient=hashlib.blake2b(r.patient.encode(), digest_size=8).hexdigest() if r.patient else '')
 
 def _noted(store, row, dtype):
     "A record as it is stored, its scales, what is noted of it, and its amplitudes."
@@ -181,10 +182,12 @@ def _run_all(todo, job, workers):
         yield from map(_do, todo)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
     context = get_context('fork' if os.name == 'posix' and sys.platform != 'darwin' else 'spawn')
     with ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (os.getpid(), job)) as pool:
         try: yield from (f.result() for f in as_completed([pool.submit(_do, k) for k in todo]))
+        except BrokenProcessPool: raise ECGClipError(job['folder'].parent, 'a process was killed, perhaps since memory ran out', 'Run the same command again, it goes on; --workers makes them fewer.') from None
         except BaseException: pool.shutdown(wait=False, cancel_futures=True); raise
 
 def _write_all(data, folder, plan, max_bad, workers, progress):
@@ -195,7 +198,7 @@ def _write_all(data, folder, plan, max_bad, workers, progress):
     job = dict(folder=folder, store=data.store, rows=data.rows, shard=size, dtype=plan['dtype'])
     todo = [k for k in range(-(-n//size)) if k not in done]
     already = sum(done.values())
-    with tqdm(total=n, initial=already, desc='records', unit=' ECG', disable=not progress, smoothing=.05) as bar:
+    with tqdm(total=n, initial=already, desc='records', unit=' ECG', disable=None if progress and not IN_NOTEBOOK else not progress, smoothing=.05) as bar:
         for _, good, left in _run_all(todo, job, workers or _cores()):
             bar.update(good + left)
             bad += left
@@ -257,9 +260,10 @@ def _gathered(data, folder, plan):
     return _own_facts(df).assign(position=np.arange(len(df))), _skipped(left), amplitudes, shards
 
 def _own_facts(df):
-    "Age and sex from the files where the table has none."
+    "Age, sex and, as a checksum, the patient from the files where the table has none."
     if 'own_age' not in df: return df
-    return df.assign(age=df.age.where(df.age.notna(), pd.to_numeric(df.own_age, errors='coerce')), sex=df.sex.where(df.sex != '', df.own_sex.fillna(''))).drop(columns=['own_age', 'own_sex'])
+    who = df.patient_id.where(df.patient_id != '', df.own_patient.fillna(''))
+    return df.assign(patient_id=who, age=df.age.where(df.age.notna(), pd.to_numeric(df.own_age, errors='coerce')), sex=df.sex.where(df.sex != '', df.own_sex.fillna(''))).drop(columns=['own_age', 'own_sex', 'own_patient'])
 
 def _group_numbers(reports):
     "As `report_groups`, each distinct text looked at once."

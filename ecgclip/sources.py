@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .core import N_LEADS, ECGReadError, ManifestError, ReportError, data_root
-from .data import COLUMNS, ECGData, RawECG, _Files, _check_ages, _check_columns, _decode, _fill_reports, _fill_splits, _find_files, _map_cell, _own_format, _reading, _record, _SEXES, _skipped, read_record
+from .data import COLUMNS, ECGData, RawECG, _Files, _check_ages, _check_columns, _decode, _factor, _fill_reports, _fill_splits, _find_files, _map_cell, _own_format, _reading, _record, _SEXES, _skipped, read_record
 from .lexicon import find_term, parse_scp
 from .reports import Finding, compose_report, normalise_report, write_headline, write_report
 from .tables import read_table
@@ -44,6 +44,7 @@ SOURCES = {s.key: s for s in (
     Source('georgia', 'Georgia 12-lead ECG Challenge Database', _CINC, 'CC BY 4.0', False, '', 'Early copies write a gain of 4880 instead of 1000 a millivolt.'),
     Source('ptb', 'PTB Diagnostic ECG Database', 'https://physionet.org/content/ptbdb/1.0.0/', 'ODC-By 1.0', True, '', 'Reports are the clinical diagnosis in the header, which the tracing need not show; Frank leads are left out.'),
     Source('ptbxl_challenge', 'PTB-XL as distributed by the Challenge', _CINC, 'CC BY 4.0', False, '', 'HRnnnnn is record nnnnn of PTB-XL; early copies write a gain of 200 instead of 1000 a millivolt.'),
+    Source('ptb_challenge', 'PTB as distributed by the Challenge', _CINC, 'CC BY 4.0', False, '', '1000 Hz; S0001 and so on do not tell which patient of PTB they are of.'),
     Source('incart', 'St Petersburg INCART', _CINC, 'CC BY 4.0', False, '', 'Half an hour at 257 Hz; ten seconds of it are taken.'),
     Source('challenge', 'PhysioNet/CinC Challenge 2020 and 2021', _CINC, 'CC BY 4.0', False, '', 'Several of its sets in one folder.'),
     Source('sph', 'Shandong Provincial Hospital (SPH)', 'https://doi.org/10.6084/m9.figshare.c.5779802', 'CC BY 4.0 as its authors state', True, '', 'Codes are AHA statements with modifiers.'),
@@ -160,7 +161,7 @@ def _mimic(folder, progress):
     return t, [f'{(t.note_id != "").sum()} records are linked to a note'] if links is not None else []
 
 # %% ../nbs/02b_sources.ipynb #f83b4ba7
-_PREFIX = {'A': 'cpsc2018', 'Q': 'cpsc2018_extra', 'E': 'georgia', 'HR': 'ptbxl_challenge', 'S': 'ptb', 'I': 'incart', 'JS': 'chapman_ningbo', 'SPH': 'sph'}
+_PREFIX = {'A': 'cpsc2018', 'Q': 'cpsc2018_extra', 'E': 'georgia', 'HR': 'ptbxl_challenge', 'S': 'ptb_challenge', 'I': 'incart', 'JS': 'chapman_ningbo', 'SPH': 'sph'}
 
 def _set_of(record):
     "The set that a record of the Challenge belongs to, by its name."
@@ -239,7 +240,7 @@ _FROM_LIMBS = dict(aVR=(-.5, -.5), aVL=(1, -.5), aVF=(-.5, 1))   # from I and II
 
 def _h5(path):
     try: import h5py
-    except ImportError: raise ECGReadError(path, 'HDF5 files need the package h5py', "Install it: pip install 'ecgclip[formats]'.") from None
+    except ImportError: raise ECGReadError(path, 'HDF5 files need the package h5py', "Install it: pip install 'ecgclip[hdf5]'.") from None
     with _reading(path, 'HDF5 file'): return h5py.File(path, 'r')
 
 def limb_order(
@@ -351,6 +352,8 @@ def find_source(
 # %% ../nbs/02b_sources.ipynb #1bd8e3ba
 _READ = dict(cpsc2018=dict(short='pad'), cpsc2018_extra=dict(short='pad'), challenge=dict(short='pad'), code15=dict(short='pad'), code_test=dict(short='pad'), ptb=dict(extra='drop'))
 
+_EXAM_SETTINGS = {'short', 'long', 'missing', 'extra', 'invalid', 'band', 'baseline', 'unit'}
+
 class _SourceFiles(_Files):
     "Signals of a source: a file each, or a place in a file of many."
     def __init__(self, paths, at=None, orders=None, **kwargs):
@@ -360,8 +363,9 @@ class _SourceFiles(_Files):
     def read(self, i):
         "An `ECGRecord`."
         if self.at is None: return read_record(self.paths[i], **{**self.kwargs, **self.rows[i]})
-        raw = _read_exam(self.paths[i], int(self.at[i]), self.orders[i])
-        return _record(raw, f'{self.paths[i]}#{self.at[i]}', **self.kwargs)
+        raw, own = _read_exam(self.paths[i], int(self.at[i]), self.orders[i]), dict(self.kwargs)
+        if unit := own.pop('unit', None): raw.signal = raw.signal*_factor(unit, self.paths[i])
+        return _record(raw, f'{self.paths[i]}#{self.at[i]}', **own)
 
 def _filled(df, reports, language, detail):
     "The table with a report in every row that can have one, where it comes from, and codes that the lexicon lacks, with how often."
@@ -391,8 +395,8 @@ def _notes_on(df, source, unknown):
     n = int((df.report_from == 'codes').sum())
     notes = [f'{n} of {len(df)} reports are written from codes']*bool(n)
     if unknown: notes.append('codes that the lexicon lacks, left out of the reports: ' + ', '.join(f'{c} ({k} times)' for c, k in sorted(unknown.items(), key=lambda o: -o[1])[:10]))
-    if not source.patients: notes.append('the source publishes no patients: records of one patient may lie in different splits')
-    return notes
+    if (df.patient_id == '').all(): notes.append('the source publishes no patients: records of one patient may lie in different splits')
+    return [*notes, *[source.note]*bool(source.note)]
 
 # %% ../nbs/02b_sources.ipynb #ec4f89ed
 def open_source(
@@ -408,6 +412,7 @@ def open_source(
 )->ECGData:
     "The records of a public data set. Raises `ManifestError` if the folder is none, or not complete."
     key, folder, table = _find(folder)
+    if key.startswith('code') and (odd := set(kwargs) - _EXAM_SETTINGS): raise ManifestError(folder, f'{sorted(odd)[0]} was given, but is known of this set', 'Leave it out.')
     df, notes = table(folder, progress)
     df, unknown = _filled(_named(df, key), reports, language, detail)
     if key == 'code_test': df.loc[df.report == '', ['report', 'report_from']] = [_denied(_CODE_LABELS.values(), language), 'codes']
