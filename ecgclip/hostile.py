@@ -68,9 +68,9 @@ def _code(folder):
     return f'{folder}/a.hdf5#7', ['a.hdf5']
 
 def _csv(folder):
-    lines = [','.join(LEADS)] + [','.join(f'{v:.2f}' for v in row) for row in _ECG().T]
+    lines = [','.join(LEADS)] + [','.join(f'{v:.2f}' for v in row) for row in _ECG()[:, ::5].T]      # 100 Hz, as others of the slower kinds
     (folder/'a.csv').write_text('\n'.join(lines))
-    return folder/'a.csv', ['a.csv']
+    return folder/'a.csv', ['a.csv'], dict(fs=100)
 
 def _by(write, name, *args):
     def make(folder):
@@ -78,11 +78,11 @@ def _by(write, name, *args):
         return folder/name, [name]
     return make
 
-SAMPLES = {  # name -> make(folder), which gives what to read and the names of the files to damage
+SAMPLES = {  # name -> make(folder), which gives what to read, the names of the files to damage, and what to tell the reader
     'WFDB 16': _wfdb('16'), 'WFDB 61': _wfdb('61'), 'WFDB 212': _wfdb('212'), 'WFDB 516 (FLAC)': _flac, 'WFDB, segments': _segments, 'NumPy .npy': _npy, 'NumPy .npz': _npz,
     'MATLAB 4': _mat(4), 'MATLAB 5': _mat(5), 'MATLAB 5, packed': _mat(7), 'HDF5, SPH': _sph, 'HDF5, CODE-15%': _code,
     'DICOM': _by(write_dicom, 'a.dcm', _ECG, LEADS, 500, ('Sinus rhythm',)), 'EDF': _by(write_edf, 'a.edf', _ECG, LEADS), 'table of numbers': _csv,
-    'HL7 aECG': _by(write_aecg, 'a.xml', _ECG), 'GE MUSE': _by(write_muse, 'a.xml', lambda: _ECG()[_EIGHT], [LEADS[i] for i in _EIGHT], ('Sinus rhythm',)),
+    'HL7 aECG': _by(write_aecg, 'a.xml', lambda: _ECG()[:, ::5], .01), 'GE MUSE': _by(write_muse, 'a.xml', lambda: _ECG()[_EIGHT], [LEADS[i] for i in _EIGHT], ('Sinus rhythm',)),
     'Philips Sierra': _by(write_sierra, 'a.xml', lambda: np.rint(_ECG()*200).astype(np.int64)), 'SCP-ECG': _by(write_scp, 'a.scp', lambda: _ECG()[_EIGHT], [LEADS[i] for i in _EIGHT])}
 
 # %% ../nbs/02f_hostile.ipynb #cf40ef74
@@ -162,8 +162,9 @@ def attack(
 )->Attack:
     "Read `n` damaged files of a kind. Raises nothing; see `.faults`."
     folder = Path(folder)
-    path, files = SAMPLES[name](folder)
-    reader(path)                                     # the good one is read, and libraries are loaded
+    path, files, *own = SAMPLES[name](folder)
+    kwargs = {**(own[0] if own else {}), **kwargs}
+    reader(path, **kwargs)                                     # the good one is read, and libraries are loaded
     good, a = {f: (folder/f).read_bytes() for f in files}, Attack(name)
     for i in range(start, start + n):
         _injure(good, folder, (seed, i))

@@ -168,24 +168,25 @@ _RULES = np.concatenate([FRONTAL[2:], -np.eye(4)], 1)   # (4,6): each row gives 
 
 @lru_cache(maxsize=None)
 def _namings():
-    "All orders of six leads, those that move fewest first."
-    return np.array(sorted(permutations(range(6)), key=lambda p: sum(i != j for i, j in enumerate(p))))
+    "All orders of six leads, those that move fewest first, and the rules for leads in that order `(720, 4, 6)`."
+    orders = np.array(sorted(permutations(range(6)), key=lambda p: sum(i != j for i, j in enumerate(p))))
+    return orders, _RULES[:, np.argsort(orders, axis=1)].transpose(1, 0, 2)
 
-def _misfit(products, order):
-    "How far each rule is off if the leads are taken in `order`: root of the energy, as a share of the largest lead's."
-    p = products[np.ix_(order, order)]
-    return np.sqrt(np.maximum(np.einsum('ri,ij,rj->r', _RULES, p, _RULES), 0)/p.diagonal().max())
+def _misfit(products, rules):
+    "How far each rule is off, `(..., 4)`: root of the energy of what should be 0, as a share of the largest lead's."
+    return np.sqrt(np.maximum(((rules @ products)*rules).sum(-1), 0)/products.diagonal().max())
 
 def _limbs(x, skip):
     if set(LIMBS) & set(skip): return []
     x = x[:6] - x[:6].mean(1, keepdims=True)
-    off = _misfit(products := x @ x.T, range(6))
+    off = _misfit(products := x @ x.T, _RULES)
     odd = tuple(l for l, o in zip(LIMBS[2:], off) if o > .2)
     if not odd: return []
-    named = next((p for p in _namings() if _misfit(products, p).max() < .05), None)
+    orders, rules = _namings()
+    fit = np.flatnonzero(_misfit(products, rules).max(-1) < .05)
     issue = Issue('limbs', f'{", ".join(odd)} do not follow from I and II', odd, 'check the order of the leads')
-    if named is None: return [issue]
-    moved = [(LIMBS[j], LIMBS[i]) for j, i in sorted((j, i) for i, j in enumerate(named)) if i != j]
+    if not len(fit): return [issue]
+    moved = [(LIMBS[j], LIMBS[i]) for j, i in sorted((int(j), i) for i, j in enumerate(orders[fit[0]])) if i != j]
     return [issue, Issue('swapped', 'limb leads fit if ' + ', '.join(f'{a} is {b}' for a, b in moved), tuple(a for a, _ in moved))]
 
 # %% ../nbs/01b_signal.ipynb #6071f84f
