@@ -6,21 +6,24 @@ DIR holds folders of public records and a README.md whose table gives the number
 a folder `quirks` of awkward files, and folders of tables only. For MIMIC-IV-ECG, PTB, CODE and the original CPSC 2018 the records are made up, in the documented format of the set.
 CPU seconds are compared, since other work on the machine does not change them as it changes the time that passes; both are written down.
 """
-import argparse, contextlib, io, json, os, platform, re, resource, subprocess, sys, tempfile, time, warnings
+import argparse, contextlib, io, json, os, platform, re, subprocess, sys, tempfile, time, warnings
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
-import pandas as pd
 
 from ecgclip.cli import prepare, pretrain
-from ecgclip.core import ECGClipError
-from ecgclip.data import ECGData
 from ecgclip.packed import open_packed, pack
 from ecgclip.sources import example_source, open_source
 
 SMALL = ['--preset', 'demo', '--epochs', '1', '--batch-size', '8', '--device', 'cpu', '--workers', '0', '--ecg-encoder', 'vit1d_tiny', '--ecg-args', '{"dim": 32, "depth": 1, "heads": 2}', '--text-args', '{"dim": 32, "layers": 1, "heads": 2}']
 MIMIC_RECORDS = 800_035
+
+def processor():
+    "The processor's name, as the system tells it."
+    try: lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError: return platform.processor()
+    return next((l.split(':')[1].strip() for l in lines if l.startswith('model name')), platform.processor())
 
 def readme_counts(data):
     "Folder -> records, from the table of the README."
@@ -78,7 +81,7 @@ def timed(f):
     f()
     return time.perf_counter() - a, time.process_time() - b
 
-def throughput(folder, tmp, rounds=5):
+def throughput(folder, tmp, rounds=3):
     "Milliseconds a record, of `wfdb.rdrecord` alone and of reading, checking and writing, in turns in one process; the best of some rounds."
     import wfdb
     source = open_source(folder)
@@ -101,7 +104,7 @@ def throughput(folder, tmp, rounds=5):
     minutes = ms['packed']['cpu_ms']/1000*MIMIC_RECORDS/16/60
     return dict(records=len(paths), rounds=rounds, **ms, packed_to_wfdb_cpu=ratio, target=1.5, projected_mimic=dict(records=MIMIC_RECORDS, cores=16, minutes=round(minutes, 1), how='CPU time a record, divided over the cores, if the disk reads and writes 96 GB as fast; not run'))
 
-def access(folder, tmp, batch=64, batches=12):
+def access(folder, tmp, batch=64, batches=6):
     "ECGs a CPU second, in random batches: from the original files, and from the packed set. Everything lies in the page cache."
     source, packed = open_source(folder), open_packed(tmp/'speed-0')
     rng = np.random.default_rng(0)
@@ -131,7 +134,7 @@ def main():
     with tempfile.TemporaryDirectory() as t:
         tmp = Path(t)
         ptbxl = a.data/'ptbxl'
-        result = dict(machine=dict(cpu=platform.processor() or platform.machine(), cores=os.cpu_count(), python=platform.python_version()), speed=throughput(ptbxl, tmp), access=access(ptbxl, tmp))
+        result = dict(machine=dict(processor=processor(), cores=os.cpu_count(), load=round(os.getloadavg()[0], 1), python=platform.python_version()), speed=throughput(ptbxl, tmp), access=access(ptbxl, tmp))
         print(result, flush=True)
         result['memory_mb'] = {f'{k*243} records': peak(ptbxl, k, tmp/f'memory-{k}') for k in (1, 8)}
         print(result['memory_mb'], flush=True)

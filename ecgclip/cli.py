@@ -197,6 +197,7 @@ def pretrain(argv=None):
     "The command `ecgclip-pretrain`."
     _run(_pretrain, argv)
 
+# %% ../nbs/17_cli.ipynb #a7c0de03
 _COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
 
 _COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
@@ -331,6 +332,7 @@ def prepare(argv=None):
     "The command `ecgclip-prepare`."
     _run(_prepare, argv)
 
+# %% ../nbs/17_cli.ipynb #a7c0de04
 def _evaluate_parser():
     p = _parser('evaluate', 'Retrieval figures of a checkpoint, with intervals and chance levels.', 'examples:\n  ecgclip-evaluate checkpoints_pretrain/run-001/best\n  ecgclip-evaluate checkpoints_pretrain/run-001/best my.csv --split all --json report.json')
     p.add_argument('checkpoint', help='a folder such as run-001/best')
