@@ -13,7 +13,7 @@ __all__ = ['warmup_cosine', 'amp_dtype', 'AMPPolicy', 'amp_callbacks', 'ColumnsC
 import csv, json, logging, math, re, secrets, shutil, string, sys, time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_origin, get_type_hints
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 from warnings import warn
 
 import numpy as np
@@ -520,7 +520,9 @@ def sent_settings(
     "The settings that a tracker may know: from a list, and only numbers, switches and choices."
     types = get_type_hints(type(config))
     values = {k: getattr(config, k) for k in _SENT_SETTINGS if hasattr(config, k)}
-    return {k: v for k, v in values.items() if isinstance(v, (bool, int, float)) or get_origin(types[k]) is Literal}
+    return {k: v for k, v in values.items() if isinstance(v, (bool, int, float)) or _is_choice(types[k])}
+
+def _is_choice(t): return t is bool or get_origin(t) is Literal or get_origin(t) is Union and all(map(_is_choice, get_args(t)))
 
 _SENT_COLUMNS = re.compile(r'epoch|loss|train_loss|valid_loss|seconds|lr_\d+|ecgs_per_second|skipped_steps|largest_group|ignore_ecg|clip/(temperature|logit_scale)'
                            r'|mean_recall(_group)?(_chance)?|(text_to_image|image_to_text)_(top\d+|mrr|median_rank)(_group)?')

@@ -39,6 +39,7 @@ def _json_dict(s):
 def _kind(t):
     "Keyword arguments of argparse for a type."
     t = _plain(t)
+    if get_origin(t) in (Union, types.UnionType) and bool in get_args(t): return dict(nargs='?', const=True, choices=[w for a in get_args(t) for w in get_args(a)], metavar='PRESET')
     if get_origin(t) in (Union, types.UnionType): return dict(type=_int_or_word(t), metavar='N')
     if get_origin(t) is Literal: return dict(choices=get_args(t))
     if t is bool: return dict(action=argparse.BooleanOptionalAction)
@@ -46,7 +47,7 @@ def _kind(t):
     return dict(type=_json_dict if t is dict else t, metavar=names[t])
 
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix simulate_passes workers'.split()),
-    'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment'.split(),
+    'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment augment_args'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
     'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports rare_reports'.split(),
     'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
@@ -63,7 +64,9 @@ def add_config_options(parser):
     hints, byname = get_type_hints(Config), {f.name: f for f in fields(Config)}
     for title, names in _SECTIONS.items():
         g = parser.add_argument_group(title)
-        for n in names: g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=_help(byname[n]), **_kind(hints[n]))
+        for n in names:
+            g.add_argument('--' + n.replace('_', '-'), default=argparse.SUPPRESS, help=_help(byname[n]), **_kind(hints[n]))
+            if bool in get_args(hints[n]): g.add_argument('--no-' + n.replace('_', '-'), dest=n, action='store_const', const=False, default=argparse.SUPPRESS, help='do not')
 
 # %% ../nbs/17_cli.ipynb #e35a45a7
 _PRESETS = dict(demo=Config.demo, timesformer=Config.timesformer, small=Config.small, simulated=Config.simulated, recommended=Config.recommended, published=Config.published)
@@ -203,22 +206,48 @@ def pretrain(argv=None):
     "The command `ecgclip-pretrain`."
     _run(_pretrain, argv)
 
+# %% ../nbs/17_cli.ipynb #a7c0de03
+_COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
+
+_COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
+
 def _prepare_parser():
-    p = _parser('prepare', 'Check a table of ECGs and reports, and write it as one memory-mapped set that trains faster.', 'examples:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set\n  ecgclip-prepare simulate:20000 simulated')
-    p.add_argument('source', help='a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with the columns path and report; patient_id, split, codes, fs and unit are used where they are. Paths are WFDB records, .npy or .npz files. Or simulate:N, N simulated pairs')
-    p.add_argument('--seed', type=int, default=0, metavar='N', help='of simulated pairs (default: %(default)s)')
-    p.add_argument('--language', choices=('zh', 'en'), default='zh', help='of the reports of simulated pairs (default: %(default)s)')
+    p = _parser('prepare', 'Check ECGs and reports of any source, and write them as one memory-mapped set that trains at full speed.\n\nA run that was cut off goes on where it was if the same command is given again.',
+        'examples:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set\n  ecgclip-prepare export.xlsx my-set --report-col 诊断结论 --path-col 文件名\n  ecgclip-prepare physionet.org/files/ptb-xl/1.0.3 ptbxl\n  ecgclip-prepare mimic-iv-ecg-1.0 mimic --index parquet\n  ecgclip-prepare simulate:20000 simulated')
+    p.add_argument('source', help='the folder of a public data set as downloaded (PTB-XL, MIMIC-IV-ECG, Chapman-Shaoxing-Ningbo, CPSC 2018, Georgia, PTB, SPH, CODE, sets of the PhysioNet Challenge); or a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with paths and reports; or simulate:N, N simulated pairs')
     p.add_argument('dest', help='folder to make')
-    p.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of NumPy files that do not state it (a column fs does, row by row); else 500')
-    p.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of NumPy files that do not state it (a column unit does, row by row); else mV')
-    p.add_argument('--short', choices=('error', 'pad'), default='error', help='records under ten seconds: an error, or zeros at the end')
-    p.add_argument('--missing', choices=('error', 'zero'), default='error', help='a missing lead: an error, or zeros')
-    p.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
-    p.add_argument('--text-encoder', default='tiny', metavar='TEXT', help='whose vocabulary the reports are read with, for the summary (default: %(default)s)')
-    p.add_argument('--max-tokens', type=int, metavar='N', help='where that text encoder cuts reports, for the summary (default: 64 for tiny, else 256)')
-    p.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
-    p.add_argument('--yes', action='store_true', help='agree to the size of the images')
-    p.add_argument('--overwrite', action='store_true', help='replace the folder if it exists')
+    g = p.add_argument_group('the source')
+    for k, what in _COLS.items(): g.add_argument(f"--{k.removesuffix('_id')}-col", dest=f'col_{k}', metavar='NAME', help=f'column of a table that holds {what}; nothing: guessed, and shown for confirmation')
+    g.add_argument('--sheet', metavar='NAME', help='of a workbook in which several hold something')
+    g.add_argument('--data-root', metavar='TEXT', help='where relative paths of a table are looked for after its own folder')
+    g.add_argument('--language', choices=('zh', 'en'), default='zh', help='of reports that are written from codes or simulated (default: %(default)s)')
+    g.add_argument('--reports', choices=('source', 'written'), default='source', help='reports as a public set publishes them, from its codes where it has none; or all written from codes (default: %(default)s)')
+    g.add_argument('--splits', choices=('published', 'patient'), default='published', help='a published split where there is one; or 80/10/10 by patient all the same (default: %(default)s)')
+    g.add_argument('--partial', action='store_true', help='a public set need not be complete: records that are not in the folder are left out')
+    g.add_argument('--seed', type=int, default=0, metavar='N', help='of simulated pairs (default: %(default)s)')
+    g = p.add_argument_group('reading')
+    g.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of files that do not state it (a column fs does, row by row); else 500')
+    g.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of files that do not state it (a column unit does, row by row); else mV')
+    g.add_argument('--gain', type=float, metavar='X', help='steps a unit, of files of raw numbers')
+    g.add_argument('--short', choices=('error', 'pad'), help='records under ten seconds: an error, or zeros at the end (default: error; pad for CPSC and CODE, which have many)')
+    g.add_argument('--long', choices=('first', 'centre', 'error'), help='records over ten seconds: the first ten, those in the middle, or an error (default: first)')
+    g.add_argument('--missing', choices=('error', 'zero'), help='a lead that is missing and cannot be computed: an error, or zeros (default: error)')
+    g.add_argument('--extra', choices=('error', 'drop'), help='leads beyond the twelve: an error, or left out (default: error; drop for PTB)')
+    g.add_argument('--invalid', choices=('error', 'fill'), help='invalid samples (NaN): an error, or gaps up to 0.1 s bridged (default: error)')
+    g.add_argument('--band', type=float, nargs=2, metavar=('LOW', 'HIGH'), help='band-pass filter in Hz, such as 0.5 45 (default: none)')
+    g.add_argument('--baseline', choices=('highpass', 'median'), help='remove the wandering baseline (default: it stays)')
+    g.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
+    g = p.add_argument_group('the set')
+    g.add_argument('--dtype', choices=('int16', 'float16', 'float32'), default='int16', help='of the samples; int16 has a scale a lead, 1 µV or more (default: %(default)s)')
+    g.add_argument('--shard', type=int, metavar='N', help='records a file (default: as suits their number)')
+    g.add_argument('--index', choices=('csv', 'parquet'), default='csv', help='format of the table of records (default: %(default)s)')
+    g.add_argument('--duplicates', choices=('keep', 'drop'), default='keep', help='records with the same signal: keep them, or all but the most held-out one are left out (default: %(default)s)')
+    g.add_argument('--workers', type=int, metavar='N', help='processes (default: one a core)')
+    g.add_argument('--overwrite', action='store_true', help='replace the folder if it exists')
+    g.add_argument('--yes', action='store_true', help='agree to guessed columns and to the size of images')
+    g.add_argument('--text-encoder', default='tiny', metavar='TEXT', help='whose vocabulary the reports are read with, for the summary (default: %(default)s)')
+    g.add_argument('--max-tokens', type=int, metavar='N', help='where that text encoder cuts reports, for the summary (default: 64 for tiny, else 256)')
+    g.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
     return p
 
 def _report_reader(text_encoder, max_tokens):
@@ -233,30 +262,70 @@ def _summary(data, tokenizer, max_tokens):
     rows = data.df.row.astype(int).tolist() if 'row' in data.df else None
     return summarise_reports(data.reports, tokenizer or load_tokenizer('tiny', data.reports), max_tokens, rows)
 
+def _agreed(question):
+    "A yes or no from the terminal; no where nobody can answer."
+    try: return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')
+    except (EOFError, OSError, ValueError): return False
+
+def _hint(guessed, have):
+    "Say which further columns look useful."
+    for k, c in guessed.items():
+        if k in _COLS and not have(k): print(f'Column {c!r} may be {_COLS[k]}; if so: --{k.removesuffix("_id")}-col {c}')
+
+def _columns(a):
+    "Standard name -> the table's own: as given, and for the rest as guessed and agreed to; nothing where a table has the standard names."
+    from ecgclip.sources import guess_columns
+    from ecgclip.tables import read_table
+    given = {k: v for k in _COLS if (v := getattr(a, f'col_{k}'))}
+    row = read_table(a.source, a.sheet).rows[0]
+    have = lambda k: k in given or k in row
+    if have('path') and (have('report') or have('codes')):
+        _hint(guess_columns(a.source, a.sheet), have)
+        return given
+    guessed = {k: c for k, c in guess_columns(a.source, a.sheet).items() if not have(k) and c not in {v.lower() for v in given.values()}}
+    found = given | guessed
+    if 'path' not in found or not {'report', 'codes'} & set(found): return given          # the reader tells what is missing
+    print('Columns of the table:\n' + '\n'.join(f'  {k:10} {c}   such as {row.get(c.strip().lower(), "")[:50]!r}' + ('' if k in given else '   (guessed)') for k, c in found.items()))
+    if a.yes or _agreed('Is this right?'): return found
+    raise ConfigError(a.source, 'the columns were guessed and not confirmed', 'Agree with --yes, or name them: ' + ' '.join(f'--{k.removesuffix("_id")}-col {c}' for k, c in found.items()))
+
+def _reading_options(a):
+    keys = ('fs', 'unit', 'gain', 'short', 'long', 'missing', 'extra', 'invalid', 'baseline')
+    return {k: v for k in keys if (v := getattr(a, k)) is not None} | (dict(band=tuple(a.band)) if a.band else {})
+
 @contextmanager
 def _source(a):
-    "What `prepare` reads: the table, or simulated pairs, which wait in a temporary file beside the folder to be made."
+    "The records that `prepare` reads: a public set, a table, or simulated pairs, which wait in a temporary file beside the folder to be made."
     kind, _, n = a.source.partition(':')
-    if kind != 'simulate': yield a.source, dict(fs=a.fs, unit=a.unit, short=a.short, missing=a.missing); return
+    options = _reading_options(a)
+    if kind != 'simulate':
+        from ecgclip.sources import open_source, open_table
+        if Path(a.source).is_dir(): yield open_source(a.source, language=a.language, reports=a.reports, splits=a.splits, partial=a.partial, progress=True, **options)
+        else: yield open_table(a.source, _columns(a), sheet=a.sheet, root=a.data_root, language=a.language, **options)
+        return
     if not n.isdigit() or not int(n): raise ConfigError('source', f'{a.source!r} names no number of pairs', 'Write for example simulate:20000.')
     import tempfile, numpy as np
     from ecgclip.loaders import simulated_data
     if Path(a.dest).exists() and not a.overwrite: raise ConfigError(a.dest, 'the folder exists already', 'Name another one, or give --overwrite.')
-    for k in ('fs', 'unit'):
-        if getattr(a, k): raise ConfigError(f'--{k}', 'simulated pairs have a rate and a unit of their own', 'Leave it out.')
+    for k in options: raise ConfigError(f'--{k}', 'simulated pairs need no reading', 'Leave it out.')
     Path(a.dest).absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=Path(a.dest).absolute().parent, prefix='.simulate') as tmp:
         array = np.lib.format.open_memmap(Path(tmp)/'signals.npy', 'w+', '<i2', (int(n), N_LEADS, N_SAMPLES))
         data = simulated_data(int(n), a.seed, language=a.language, array=array, progress=True)
         data.df['split'] = [('test', 'valid', *['train']*8)[i % 10] for i in range(len(data))]
-        yield data, {}
+        yield data
 
 def _prepare(argv):
-    from ecgclip.data import describe, prepare
+    import shlex
+    from ecgclip.data import describe
+    from ecgclip.packed import pack
     a = _prepare_parser().parse_args(argv)
     reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
-    with _source(a) as (source, kwargs): data = prepare(source, a.dest, max_bad=a.max_bad, overwrite=a.overwrite, **kwargs)
-    print(describe(data))
+    with _source(a) as source:
+        print(source, *source.notes, sep='\n')
+        data = pack(source, a.dest, dtype=a.dtype, shard=a.shard, index=a.index, duplicates=a.duplicates, workers=a.workers, max_bad=a.max_bad, overwrite=a.overwrite, command=shlex.join(['ecgclip-prepare', *(sys.argv[1:] if argv is None else argv)]))
+    print(f'\n{describe(data)}')
+    print(*(n for n in data.notes if n not in source.notes), sep='\n')
     if len(data.skipped): print(f'\n{len(data.skipped)} records are left out; {Path(a.dest)/"skipped.csv"} lists them with reasons.')
     print(f'\nReports (tokens of the text encoder {a.text_encoder}{"" if reader[0] else ", whose vocabulary is made from these reports"}):\n{_summary(data, *reader)}\n')
     assumed = data.df.notes[data.df.notes.str.contains('assumed')] if 'notes' in data.df else []
@@ -265,12 +334,14 @@ def _prepare(argv):
         from ecgclip.loaders import precompute_images
         from ecgclip.transforms import ECGToImages
         precompute_images(data, Path(a.dest)/'images', ECGToImages.from_preset(a.images), confirm=True if a.yes else None)
-    print(f'\nIn {a.dest}. Train on it with: ecgclip-pretrain {a.dest}' + (f' --data-mode precomputed --preset {"published" if a.images == "published" else "recommended"} --no-augment' if a.images else ''))
+    print(f'\nWhat the set looks like: {Path(a.dest)/"quality.html"}')
+    print(f'In {a.dest}. Train on it with: ecgclip-pretrain {a.dest}' + (f' --data-mode precomputed --preset {"published" if a.images == "published" else "recommended"} --no-augment' if a.images else ''))
 
 def prepare(argv=None):
     "The command `ecgclip-prepare`."
     _run(_prepare, argv)
 
+# %% ../nbs/17_cli.ipynb #a7c0de04
 def _evaluate_parser():
     p = _parser('evaluate', 'Retrieval figures of a checkpoint, with intervals and chance levels.', 'examples:\n  ecgclip-evaluate checkpoints_pretrain/run-001/best\n  ecgclip-evaluate checkpoints_pretrain/run-001/best my.csv --split all --json report.json')
     p.add_argument('checkpoint', help='a folder such as run-001/best')

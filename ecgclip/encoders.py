@@ -23,9 +23,9 @@ from fastcore.meta import delegates
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from .core import FS, LEADS, N_LEADS, N_SAMPLES, CheckpointError, ConfigError, TransformError, example_ecg
+from .core import FS, LEADS, N_LEADS, N_SAMPLES, CheckpointError, ConfigError, TransformError, _twelve_from_eight, example_ecg
 from .image_encoders import IMAGE_SCALE, ImageEncoder, ImageModelEncoder, _shape
-from .signal_encoders import TimesNetEncoder, ViT1DEncoder, check_masks
+from .signal_encoders import TimesNetEncoder, ViT1DEncoder, _blank, check_masks
 from .timesformer import LeadConvEmbedding, LeadEmbedding, PatchEmbedding, TimeSformer
 from .transforms import ECGToImages
 
@@ -187,16 +187,18 @@ class TimeSformerEncoder(ImageEncoder):
 
 # %% ../nbs/06_encoders.ipynb #af385d88
 @patch
-def _cuts(self:TimeSformerEncoder, x, leads, samples):
+def _cuts(self:TimeSformerEncoder, x):
     "Whether patches can be made of the signal without writing whole images, which takes a fifth less time in training."
-    whole = leads is None and samples is None and x.ndim == 3 and x.shape[1] == N_LEADS and self.images.n_frames(x.shape[-1]) == self.n_frames
+    whole = x.ndim == 3 and x.shape[1] == N_LEADS and self.images.n_frames(x.shape[-1]) == self.n_frames
     return whole and torch.is_grad_enabled() and type(self.net.to_patch_embedding) is PatchEmbedding
 
 @patch
 def _embedded(self:TimeSformerEncoder, x, leads=None, samples=None):
     "Embedded patches `(B,T,n,dim)`; with checkpointing only the input is kept, which for a signal is next to nothing."
     def embed(x):
-        if self._cuts(x, leads, samples): return self.net.to_patch_embedding.embed(self.images.patches(x.as_subclass(torch.Tensor), self.patch_size)).unflatten(1, (self.n_frames, -1))
+        if self._cuts(x):
+            patches = self.images.patches(_blank(x.as_subclass(torch.Tensor), leads, samples), self.patch_size)
+            return self.net.to_patch_embedding.embed(patches, leads).unflatten(1, (self.n_frames, -1))
         return self.net.to_patch_embedding(self._as_images(x, leads, samples), leads)
     return checkpoint(embed, x, use_reentrant=False) if self.checkpointing and torch.is_grad_enabled() else embed(x)
 
@@ -305,24 +307,50 @@ class ResNet1DEncoder(nn.Module):
         if not kernel % 2 or not stem % 2: raise ConfigError('kernel', f'kernels of {kernel} and {stem} samples', 'They must be odd.')
 
 # %% ../nbs/06_encoders.ipynb #bd2f7f78
+@lru_cache(None)
+def _limb_leads():
+    "What makes leads I and II of the six limb leads, `(64,2,6)`, for each set of those that are there: themselves, else the others by Einthoven and Goldberger."
+    made = torch.from_numpy(_twelve_from_eight()[:6, :2])
+    def row(k):
+        there = torch.tensor([k >> i & 1 for i in range(6)]).double()[:, None]
+        return torch.where(there[:2].bool(), torch.eye(2, 6).double(), torch.linalg.pinv(made*there)*there.T)   # with one lead the least that explains it
+    return torch.stack([row(k) for k in range(64)]).float()
+
+def _eight(x, leads):
+    "Leads I, II, V1 to V6 of the twelve, `(B,8,T)`. Missing chest leads are zero; I and II come from other limb leads where they can."
+    if leads is None: return x[:, INDEPENDENT_LEADS]
+    which = (leads[:, :6]*2**torch.arange(6, device=x.device)).sum(1)
+    return torch.cat((_limb_leads().to(x.device)[which].to(x.dtype)@x[:, :6], x[:, 6:]*leads[:, 6:, None]), 1)
+
 @patch
-def _seen(self:ResNet1DEncoder, x):
+def _seen(self:ResNet1DEncoder, x, leads=None, samples=None):
     "What the network sees: eight leads at `fs`, and their compressed copies. Raises `TransformError` for another shape."
     if x.ndim != 3 or tuple(x.shape[1:]) != (N_LEADS, N_SAMPLES):
         raise TransformError('ECG encoder', f'input of shape {_shape(x.shape)}', f'Give ECGs (B,{N_LEADS},{N_SAMPLES}) in mV; this encoder takes no images.')
-    x = F.avg_pool1d(x[:, INDEPENDENT_LEADS].float(), FS//self.fs)
+    x = F.avg_pool1d(_eight(_blank(x.float(), None, samples), leads), FS//self.fs)
     return torch.cat((x, torch.tanh(x/self.compress)), 1) if self.compress else x
 
 @patch
 def forward(self:ResNet1DEncoder,
     x,                   # ECGs `(B,12,5000)` in mV
-    return_tokens=False  # also the features of each stretch of time `(B,T,widths[-1])`
+    return_tokens=False, # also the features of each stretch of time `(B,T,widths[-1])`
+    leads=None,          # `(B,12)`, False for a missing lead
+    samples=None         # `(B,)`, samples until a short record ends
 ):                       # features `(B,dim)`
     "Features of each ECG: mean and maximum over time, mixed. Raises `TransformError` for input of another shape."
     if type(x) is not torch.Tensor: x = x.as_subclass(torch.Tensor)
-    x = self.stages(self.stem(self._seen(x)))
-    features = self.head(torch.cat((x.mean(-1), x.amax(-1)), 1))
+    leads, samples = check_masks(x, leads, samples)
+    x = self.stages(self.stem(self._seen(x, leads, samples)))
+    features = self.head(torch.cat(_pooled(x, samples), 1))
     return (features, x.transpose(1, 2)) if return_tokens else features
+
+def _pooled(x, samples):
+    "Mean and maximum of `(B,d,T)` over the stretches that begin before the end."
+    if samples is None: return x.mean(-1), x.amax(-1)
+    T = x.shape[-1]
+    seen = (torch.arange(T, device=x.device)*N_SAMPLES < samples[:, None]*T)[:, None]
+    return (x*seen).sum(-1)/seen.sum(-1), x.masked_fill(~seen, -torch.inf).amax(-1)
+
 
 # %% ../nbs/06_encoders.ipynb #14dffa96
 @register_encoder

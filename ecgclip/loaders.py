@@ -26,7 +26,9 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastcore.basics import store_attr
 from tqdm.auto import tqdm
+from fasttransform import Pipeline
 
+from .augment import config_augment, reseed
 from .core import Config, ConfigError, N_LEADS, N_SAMPLES, data_root, new_folder
 from .data import ECGData, _Array
 from .reports import compose_report, extract_findings, finding_set, implied_by, terms
@@ -597,19 +599,31 @@ class SimulatedPairs:
 
 # %% ../nbs/05_loaders.ipynb #8230f67e
 class PairLoader(DataLoader):
-    "Batches of `Pairs`; the order of the records follows from `seed`."
-    def __init__(self, dataset, bs, *, seed=0, **kwargs):
+    "Batches of `Pairs`; the order of the records, and how they are varied, follow from `seed`."
+    def __init__(self,
+        dataset, bs, *, seed=0,
+        batch_tfms=None,  # transforms of batches on the device, as fastai has them, such as those of `ecg_augment`
+        split_idx=0,      # 0 for training, 1 for validation
+        **kwargs          # of fastai's `DataLoader`
+    ):
         super().__init__(dataset, bs, **kwargs)
-        self.rng = random.Random(seed)
+        self.rng, self.batch_tfms = random.Random(seed), Pipeline(batch_tfms or [], split_idx)
     def before_iter(self):
         super().before_iter()
+        reseed(self.batch_tfms.fs, _next(self.rng))   # each epoch varies otherwise, in a way that the order's generator decides
         if isinstance(self.dataset, SimulatedPairs): self.dataset.begin_epoch(self.dataset.epoch + 1)   # other pairs than last time
     def create_batch(self, b): return self.dataset.batch(b)
     def retain(self, res, b): return res
     def after_batch(self, b):
-        "Stored images travel as they are stored and become floats on the device."
+        "Stored images travel as they are stored and become floats on the device; signals are varied there."
         store = self.dataset.store
-        return b if store is None else (store.images.decoded(b[0]), *b[1:])
+        return self.batch_tfms(b if store is None else (store.images.decoded(b[0]), *b[1:]))
+
+def _next(rng):
+    "A number that a generator would give next; it stays as it is."
+    copy = random.Random()
+    copy.setstate(rng.getstate())
+    return copy.getrandbits(63)
 
 # %% ../nbs/05_loaders.ipynb #0fe6f920
 class ECGDataLoaders(DataLoaders):
@@ -684,18 +698,18 @@ def _positions(data, part):
     place = {r: i for i, r in enumerate(data.rows)}
     return np.array([place[r] for r in part.rows])
 
-def _pair_loaders(pairs, bs, config, machine, workers, seed):
+def _pair_loaders(pairs, bs, config, machine, workers, seed, batch_tfms):
     "The two loaders; nothing is shuffled that is simulated anew each time."
     # fastai starts worker processes anew each epoch, so they persist within one only
-    make = partial(PairLoader, num_workers=workers, persistent_workers=workers > 0, pin_memory=machine.device.type == 'cuda', device=machine.device)
-    dls = ECGDataLoaders(make(pairs[0], bs, seed=seed, shuffle=not isinstance(pairs[0], SimulatedPairs), drop_last=True), make(pairs[1], bs), device=machine.device)
+    make = partial(PairLoader, batch_tfms=config_augment(config) if batch_tfms is None else batch_tfms, num_workers=workers, persistent_workers=workers > 0, pin_memory=machine.device.type == 'cuda', device=machine.device)
+    dls = ECGDataLoaders(make(pairs[0], bs, seed=seed, shuffle=not isinstance(pairs[0], SimulatedPairs), drop_last=True), make(pairs[1], bs, split_idx=1), device=machine.device)
     for dl in dls.loaders: dl.n_inp = 2
     dls.n_inp = 2
     return dls
 
 VALID_SEED, N_VALID = 10**9, 512   # simulated pairs that are only for validation
 
-def _simulated_dataloaders(data, tokenize, config, machine, verbose):
+def _simulated_dataloaders(data, tokenize, config, machine, verbose, batch_tfms):
     "Loaders of fresh simulated pairs; validation on records of `data`, or where training has none of them on other simulated ones."
     share = config.simulated_share
     if config.data_mode == 'precomputed': raise ConfigError('data_mode', 'simulated pairs have no stored images', 'Use data_mode=runtime.')
@@ -706,7 +720,7 @@ def _simulated_dataloaders(data, tokenize, config, machine, verbose):
     fresh = config.simulate_passes == 1   # kept pairs are only read
     workers = config.workers if config.workers is not None else min(max(machine.cpus - 1, 1), 8) if os.name == 'posix' and fresh else 0
     bs = min(128 if config.batch_size == 'auto' else config.batch_size, len(train))
-    dls = _pair_loaders((train, Pairs(valid)), bs, config, machine, workers, config.seed)
+    dls = _pair_loaders((train, Pairs(valid)), bs, config, machine, workers, config.seed, batch_tfms)
     dls.config, dls.data, dls.own_tokenizer = config.replace(batch_size=bs), data, tokenize is not None
     dls.plan = LoaderPlan(machine, ModeChoice('runtime', f'{share:.0%} of the pairs are simulated as they are needed' if fresh else f'{share:.0%} of the pairs are simulated, anew every {config.simulate_passes} epochs'), bs, workers, len(train), len(valid))
     if tokenize is not None: dls.tokenize(tokenize)
@@ -720,6 +734,7 @@ def ecg_dataloaders(
     *,
     images:ECGToImages=None,  # the conversion that stored images must have been made with
     images_path=None,      # folder of `precompute_images`, for the precomputed mode
+    batch_tfms=None,       # transforms of batches on the device, such as those of `ecg_augment`; nothing means those that `config.augment` names
     verbose=True           # print the plan
 )->ECGDataLoaders:
     "Loaders of training and validation pairs as the machine allows. Raises `ConfigError` where the settings cannot be met."
@@ -727,7 +742,7 @@ def ecg_dataloaders(
     config = config or Config()
     data = data.grouped(config.groups_by)
     machine = look_at_machine(config.device, data_root(config))
-    if config.simulate: return _simulated_dataloaders(data, tokenize, config, machine, verbose)
+    if config.simulate: return _simulated_dataloaders(data, tokenize, config, machine, verbose, batch_tfms)
     images = images or ECGToImages.from_preset(config.image_preset, **config.image_args)
     store, note = _find_store(images_path or config.images_path, config, data, images)
     choice = choose_mode(config, machine, data, images, store)
@@ -739,7 +754,7 @@ def ecg_dataloaders(
     workers = pick_workers(config, machine, data.lazy)
     pairs = [Pairs(o, store, _positions(data, o)) if choice.mode == 'precomputed' else Pairs(o) for o in (train, valid)]
     bs = 1 if config.batch_size == 'auto' else min(config.batch_size, len(train))
-    dls = _pair_loaders(pairs, bs, config, machine, workers, config.seed)
+    dls = _pair_loaders(pairs, bs, config, machine, workers, config.seed, batch_tfms)
     dls.config, dls.data, dls.own_tokenizer = config, data, tokenize is not None
     dls.plan = LoaderPlan(machine, choice, 'auto' if config.batch_size == 'auto' else bs, workers, len(train), len(valid))
     if tokenize is not None: dls.tokenize(tokenize)

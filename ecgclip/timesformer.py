@@ -51,10 +51,11 @@ class PatchEmbedding(nn.Linear):
         w = rearrange(self.weight, 'd (p q c) -> d c p q', p=self.patch, q=self.patch)/self.std[:, None, None]
         return w.flatten(1), self.bias - torch.einsum('dcpq,c->d', w, self.mean)
 
-    def embed(self, patches):
+    def embed(self, patches, leads=None):
         "Patches that are cut already, `(B,T*n,C*p*p)`, to `(B,T*n,dim)`."
         w, b = self.scaled()
-        return F.linear(_as_weights(patches, w), w, b)
+        patches = _without(_as_weights(patches, w)[..., None, None], leads, self.mean.repeat_interleave(self.patch**2))
+        return F.linear(patches[..., 0, 0], w, b)
 
     def forward(self, images, leads=None):
         w, b = self.scaled()

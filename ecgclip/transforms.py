@@ -1,4 +1,4 @@
-"""A lead as frames of three images, in two presets, and what may be varied in training
+"""A lead as frames of three images, in two presets; and what of an ECG was recorded
 
 Docs: https://ecgclip.github.io/ecgclip/transforms.html.md"""
 
@@ -6,7 +6,7 @@ Docs: https://ecgclip.github.io/ecgclip/transforms.html.md"""
 
 # %% auto #0
 __all__ = ['MODALITIES', 'BACKENDS', 'PRESETS', 'segment_ecg', 'gramian_angular_field', 'recurrence_plot',
-           'markov_transition_field', 'ECGToImages', 'image_summary', 'Augment']
+           'markov_transition_field', 'ECGToImages', 'image_summary', 'recorded']
 
 # %% ../nbs/04_transforms.ipynb #fc174d82
 import json, math, sys
@@ -21,7 +21,7 @@ from einops import rearrange, reduce
 from fastcore.basics import patch, store_attr
 from torch import nn
 
-from .core import FS, N_LEADS, N_SAMPLES, TransformError, _twelve_from_eight
+from .core import FS, N_LEADS, N_SAMPLES, TransformError
 
 # %% ../nbs/04_transforms.ipynb #ec0e97b4
 def segment_ecg(
@@ -582,97 +582,13 @@ def image_summary(
     return torch.cat((x.mean(1), x.std(1, correction=0)), 1).flatten(1)
 
 # %% ../nbs/04_transforms.ipynb #370d12d8
-class Augment(nn.Module):
-    "Random variation of training signals, `(B,12,samples)` in mV -> the same; nothing in eval mode. Draws from torch's generator of the device."
-    def __init__(self,
-        p=1.,             # probability that an ECG is varied at all
-        *,
-        p_shift=.5,       # probability of a shift in time
-        shift=.2,         # at most so many seconds, either way
-        p_gain=.5,        # probability of one gain for all leads
-        gain=1.25,        # between 1/gain and gain
-        p_lead_gain=.3,   # probability of a small gain of each lead
-        lead_gain=.05,    # standard deviation
-        p_noise=.3,       # probability of Gaussian noise
-        noise=.02,        # at most so many mV, standard deviation
-        p_wander=.3,      # probability of baseline wander
-        wander=.15,       # at most about so many mV
-        p_hum=.1,         # probability of hum of the power line
-        hum=.02,          # at most so many mV
-        hum_hz=50.,       # its frequency
-        p_drop=.2,        # probability that leads drop out
-        drop=.15          # share of leads that then do, never all
-    ):
-        super().__init__()
-        store_attr()
-        for k, v in self._settings().items():
-            hi = 1 if k.startswith('p') or k in ('drop', 'lead_gain') else math.inf
-            if not (1 if k == 'gain' else 0) <= v <= hi: raise TransformError(k, f'{v} is out of range', 'Probabilities and shares lie in [0, 1], gain is at least 1, the rest at least 0.')
-        self.register_buffer('leads', torch.from_numpy(_twelve_from_eight()).float(), persistent=False)  # (12,8)
+_TAIL = FS//5   # samples
 
-# %% ../nbs/04_transforms.ipynb #34af37f8
-_AUGMENT = ('p', 'p_shift', 'shift', 'p_gain', 'gain', 'p_lead_gain', 'lead_gain', 'p_noise', 'noise', 'p_wander', 'wander', 'p_hum', 'hum', 'hum_hz', 'p_drop', 'drop')
-
-@patch
-def _settings(self:Augment): return {k: getattr(self, k) for k in _AUGMENT}
-
-@patch
-def extra_repr(self:Augment): return ', '.join(f'{k}={v}' for k, v in self._settings().items())
-
-@patch
-def _chosen(self:Augment, x, on, p):
-    "Which ECGs a variation touches, 0 or 1, `(B,1,1)`."
-    return (torch.rand_like(x[:, :1, :1]) < p)*on
-
-@patch
-def _gains(self:Augment, x, on):
-    "Gains `(B,12,1)`."
-    common = torch.exp(math.log(self.gain)*(2*torch.rand_like(x[:, :1, :1]) - 1)*self._chosen(x, on, self.p_gain))
-    return common*(1 + self.lead_gain*torch.randn_like(x[..., :1]).clamp(-3, 3)*self._chosen(x, on, self.p_lead_gain))
-
-@patch
-def _shift(self:Augment, x, on):
-    "Earlier or later; at the end that is left, the outermost value is held."
-    d = ((2*torch.rand_like(x[:, :1, :1]) - 1)*self.shift*FS*self._chosen(x, on, self.p_shift)).round().long()
-    at = (torch.arange(x.shape[-1], device=x.device) + d).clamp(0, x.shape[-1] - 1)
-    return x.gather(-1, at.expand(x.shape))
-
-# %% ../nbs/04_transforms.ipynb #cdb6674a
-@patch
-def _waves(self:Augment, x, on):
-    "Baseline wander and hum in mV, `(B,12,samples)`."
-    B, n = len(x), x.shape[-1]
-    hz = torch.cat([.05 + .45*torch.rand(B, 3, 1, device=x.device), torch.full((B, 1, 1), float(self.hum_hz), device=x.device)], 1)
-    waves = (2*math.pi*(hz*(torch.arange(n, device=x.device)/FS) + torch.rand_like(hz))).sin_()
-    size = torch.cat([self.wander/3*self._chosen(x, on, self.p_wander).expand(-1, -1, 3), self.hum*self._chosen(x, on, self.p_hum)], -1)
-    size = size*torch.rand(B, 1, 4, device=x.device)*(.5 + .5*torch.rand(B, 8, 4, device=x.device))  # (B,8,4)
-    return self.leads@size@waves
-
-@patch
-def _noise(self:Augment, x, on):
-    "Noise of the electrodes in mV, `(B,12,samples)`."
-    size = self.noise*torch.rand_like(x[:, :1, :1])*self._chosen(x, on, self.p_noise)
-    return self.leads@torch.randn_like(x[:, :8]).mul_(size)
-
-@patch
-def _keep(self:Augment, x, on):
-    "Which leads stay, `(B,12,1)`; at least one does."
-    r = torch.rand_like(x[..., :1])
-    return ~((r < self.drop) & (r < r.amax(1, keepdim=True)) & (self._chosen(x, on, self.p_drop) > 0))
-
-# %% ../nbs/04_transforms.ipynb #ce6f4942
-@patch
-@torch.no_grad()
-def forward(self:Augment,
-    ecg  # `(B,12,samples)` in mV
-):       # the same shape, dtype and device; a new tensor if anything is varied
-    "Vary each ECG by itself. A lead that is constant, so not recorded, stays as it is."
-    _check_signal(ecg)
-    if not self.training or self.p == 0: return ecg
-    x = _full(ecg).float()
-    with torch.autocast(x.device.type, enabled=False):
-        on = torch.rand_like(x[:, :1, :1]) < self.p
-        live = x.amax(-1, keepdim=True) > x.amin(-1, keepdim=True)
-        y = self._shift(x, on).mul_(self._gains(x, on)).add_(self._waves(x, on)).add_(self._noise(x, on))
-        y = torch.where(live & on, y, x).mul_(self._keep(x, on))
-    return y.to(ecg.dtype).as_subclass(type(ecg))
+def recorded(
+    ecg  # `(B,12,N)` in mV
+):       # leads `(B,12)`, False for one that is constant throughout; samples `(B,)` until the record ends
+    "Which leads were recorded, and until when: zeros in all leads for the last 0.2 s or more are not part of the record."
+    ecg, n = ecg.as_subclass(torch.Tensor), ecg.shape[-1]
+    low, high = ecg.aminmax(dim=-1)
+    after = (ecg != 0).any(1).flip(-1).int().argmax(-1)   # zeros at the end; none in an ECG that is zero everywhere
+    return high > low, torch.where(after >= _TAIL, n - after, n)
