@@ -30,6 +30,7 @@ from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History,
 from .core import CheckpointError, Config, ConfigError, ECGClipError, FS, LEADS, N_SAMPLES, new_folder
 from .encoders import create_encoder, load_encoder_weights
 from .loaders import largest_batch, pick_device
+from .findings import FindingHead
 from .loss import ContrastiveLoss
 from .model import ECGCLIP, param_groups
 from .text import TINY, TextEncoder, TokenCache, check_vocabulary, load_text_encoder, small_text_encoder
@@ -241,8 +242,9 @@ def save_pretrained(
         model.text.save(tmp/'tokenizer', weights=False)
         _write(tmp/'config.json', dict(format=FORMAT, config=_portable(config), text=model.text.config_dict()))
         _write(tmp/'preprocessing.json', _preprocessing(model.ecg.images))
-        _write(tmp/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or [])))
+        _write(tmp/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or (model.findings.classes if getattr(model, 'findings', None) else []))))
         _write(tmp/'versions.json', {p: _version(p) for p in _PACKAGES})
+        if findings := getattr(model, 'findings', None): _write(tmp/'findings.json', findings.to_dict())
     return Path(folder)
 
 # %% ../nbs/12_learner.ipynb #eac13260
@@ -277,6 +279,7 @@ def load_pretrained(
     with torch.random.fork_rng(devices=[]): model = create_model(config, text_encoder=text)  # the caller's random numbers stay
     _load_weights(folder, model)
     model.config, model.metrics = config, dict(_load_json(folder, 'metrics.json')).get('metrics', {})
+    if (Path(folder)/'findings.json').is_file(): model.findings = FindingHead.from_dict(_load_json(folder, 'findings.json'), Path(folder)/'findings.json')
     return model.to(pick_device(str(device))).eval().requires_grad_(False)
 
 @patch
