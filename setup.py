@@ -9,6 +9,7 @@ parser.read(here/'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 lines = lambda key: [o for o in cfg[key].split('\n') if o.strip()]
 commands = ['pretrain', 'prepare', 'evaluate', 'compare']
+more_commands = ['embed', 'search', 'export']   # of the module commands
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'].split(),
@@ -20,7 +21,8 @@ setup(
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     packages=find_packages(include=['ecgclip*']), include_package_data=True,
     package_data={'ecgclip': ['sample/**/*', 'terms/*', 'hearts/*', 'fonts/*']},
-    install_requires=lines('requirements'), extras_require={'dev': lines('dev_requirements'), 'tables': lines('tables_requirements'), 'umap': lines('umap_requirements')},
-    entry_points={'console_scripts': [f'ecgclip-{c}=ecgclip.cli:{c}' for c in commands],
+    install_requires=lines('requirements'), extras_require={'dev': lines('dev_requirements'), 'tables': lines('tables_requirements'), 'umap': lines('umap_requirements'),
+                                                                  'search': lines('search_requirements'), 'onnx': lines('onnx_requirements')},
+    entry_points={'console_scripts': [f'ecgclip-{c}=ecgclip.cli:{c}' for c in commands] + [f'ecgclip-{c}=ecgclip.commands:{c}' for c in more_commands],
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},
     zip_safe=False)
