@@ -6,8 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/stats.html.md"""
 
 # %% auto #0
 __all__ = ['FIGURES', 'GRID', 'f1_threshold', 'Called', 'at_threshold', 'sigmoid', 'Scaling', 'fit_platt', 'fit_temperature',
-           'reliability', 'wilson', 'calibration_error', 'brier', 'class_figures', 'is_rare', 'curve_band',
-           'delong_covariance', 'Comparison', 'delong_test', 'paired_bootstrap', 'auc_difference', 'holm']
+           'reliability', 'wilson', 'calibration_error', 'brier', 'class_figures', 'calibration_figures', 'is_rare',
+           'curve_band', 'delong_covariance', 'Comparison', 'delong_test', 'paired_bootstrap', 'auc_difference', 'holm']
 
 # %% ../nbs/10a_stats.ipynb #bd80cc37
 from dataclasses import dataclass
@@ -180,6 +180,22 @@ def class_figures(
     some = np.isfinite(draws).any(0) & np.isfinite(value)
     low[some], high[some] = np.nanquantile(draws[:, some], [(1-level)/2, (1+level)/2], axis=0)
     return {k: Interval(*map(float, o)) for k, *o in zip(FIGURES, value, low, high)}
+
+def calibration_figures(
+    y, p,            # (N,) 0, 1 or NaN; probabilities
+    patients=None,   # (N,)
+    *, bins=10, n=1000, seed=0, level=.95
+)->dict:             # 'ece' and 'brier' -> `Interval`
+    "ECE (bins of equal width) and Brier score with intervals over patients."
+    known = ~np.isnan(np.asarray(y, float))
+    y, p = _known(y, p)
+    member = np.eye(bins)[np.clip(np.ceil(p*bins).astype(int) - 1, 0, bins - 1)]
+    stat = lambda w: np.stack([np.abs(w@(member*(p - y)[:, None])).sum(1)/w.sum(1), w@((y - p)**2)/w.sum(1)], 1)
+    value = stat(np.ones((1, len(y))))[0]
+    who = None if patients is None else np.asarray([str(o) for o in np.asarray(patients, dtype=object)[known]])
+    if n == 0 or (who is not None and len(set(who)) < 2): low = high = np.full(2, np.nan)
+    else: low, high = np.quantile(np.concatenate([stat(w) for w in _resamples(who, len(y), n, seed)]), [(1-level)/2, (1+level)/2], axis=0)
+    return {k: Interval(*map(float, o)) for k, *o in zip(('ece', 'brier'), value, low, high)}
 
 def is_rare(
     y,        # (N,C) 0, 1 or NaN
