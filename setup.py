@@ -8,7 +8,8 @@ parser = ConfigParser(delimiters=['='])
 parser.read(here/'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 lines = lambda key: [o for o in cfg[key].split('\n') if o.strip()]
-commands = ['pretrain', 'prepare', 'evaluate']
+commands = ['pretrain', 'prepare', 'evaluate', 'compare']
+more_commands = ['embed', 'search', 'export']   # of the module commands
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'].split(),
@@ -21,6 +22,6 @@ setup(
     packages=find_packages(include=['ecgclip*']), include_package_data=True,
     package_data={'ecgclip': ['sample/**/*', 'terms/*', 'hearts/*', 'fonts/*', 'pretrained/**/*']},
     install_requires=lines('requirements'), extras_require={k.removesuffix('_requirements'): lines(k) for k in cfg if k.endswith('_requirements')},
-    entry_points={'console_scripts': [f'ecgclip-{c}=ecgclip.cli:{c}' for c in commands],
+    entry_points={'console_scripts': [f'ecgclip-{c}=ecgclip.cli:{c}' for c in commands] + [f'ecgclip-{c}=ecgclip.commands:{c}' for c in more_commands],
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},
     zip_safe=False)

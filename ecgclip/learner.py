@@ -7,8 +7,8 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'check_reports', 'token_cache', 'create_model', 'layer_groups', 'learning_rates',
            'trainable_table', 'default_callbacks', 'set_seed', 'calibrate_images', 'fit_batch', 'pretrain_learner',
-           'write_pretrained', 'save_pretrained', 'list_pretrained', 'load_pretrained', 'run_callbacks', 'load_run',
-           'fit_run']
+           'write_pretrained', 'save_pretrained', 'write_findings', 'list_pretrained', 'load_pretrained',
+           'run_callbacks', 'load_run', 'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, inspect, json, random
@@ -32,6 +32,7 @@ from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History,
 from .core import CheckpointError, Config, ConfigError, ECGClipError, FS, LEADS, N_SAMPLES, new_folder
 from .encoders import create_encoder, load_encoder_weights
 from .loaders import largest_batch, pick_device
+from .findings import FindingHead
 from .loss import ContrastiveLoss
 from .model import ECGCLIP, param_groups
 from .resume import SaveRun, StopSignal, WriteHistory, check_state, clear_errors, latest_state, link_files, load_optimizer, run_lock, say_resumed, state_folders
@@ -96,7 +97,7 @@ def create_model(
     if config.ecg_weights: load_encoder_weights(ecg, config.ecg_weights)
     return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature)
 
-# %% ../nbs/12_learner.ipynb #eefc5932
+# %% ../nbs/12_learner.ipynb #eb54e337
 def _depth(part, n):
     "Steps from the top of a text tower of `n` layers down to one of its parts."
     return n - 1 - int(part[6:]) if part.startswith('layer.') else n if part.startswith('embeddings') else 0
@@ -233,7 +234,9 @@ def write_pretrained(
     model.text.save(folder/'tokenizer', weights=False)
     _write(folder/'config.json', dict(format=FORMAT, config=_portable(config), text=model.text.config_dict()))
     _write(folder/'preprocessing.json', _preprocessing(model.ecg.images))
-    _write(folder/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or [])))
+    findings = getattr(model, 'findings', None)
+    _write(folder/'metrics.json', dict(metrics=metrics or {}, class_names=list(class_names or (findings.classes if findings else []))))
+    if findings: _write(folder/'findings.json', findings.to_dict())
     _write(folder/'versions.json', {p: _version(p) for p in _PACKAGES})
 
 def save_pretrained(
@@ -249,6 +252,18 @@ def save_pretrained(
     return Path(folder)
 
 # %% ../nbs/12_learner.ipynb #eac13260
+def write_findings(
+    folder,   # of a checkpoint
+    findings  # a `FindingHead`, from `fit_findings`
+)->Path:
+    "Put findings into a checkpoint that is there already, in place of those that it had; `predict` uses them after the next load."
+    folder = Path(folder)
+    if not (folder/'config.json').is_file(): raise CheckpointError(folder, 'config.json is missing', 'Name a folder written by save_pretrained, such as .../best.')
+    tmp = folder/'.findings.json.new'
+    _write(tmp, findings.to_dict())
+    tmp.replace(folder/'findings.json')
+    return folder
+
 def _load_json(folder, name):
     try: return json.loads((Path(folder)/name).read_text(encoding='utf-8'))
     except FileNotFoundError: raise CheckpointError(folder, f'{name} is missing', 'Name a folder written by save_pretrained, such as .../best.') from None
@@ -286,6 +301,7 @@ def load_pretrained(
     with torch.random.fork_rng(devices=[]): model = create_model(config, text_encoder=text)  # the caller's random numbers stay
     _load_weights(folder, model)
     model.config, model.metrics = config, dict(_load_json(folder, 'metrics.json')).get('metrics', {})
+    if (Path(folder)/'findings.json').is_file(): model.findings = FindingHead.from_dict(_load_json(folder, 'findings.json'), Path(folder)/'findings.json')
     return model.to(pick_device(str(device))).eval().requires_grad_(False)
 
 @patch

@@ -6,17 +6,20 @@ Docs: https://ecgclip.github.io/ecgclip/metrics.html.md"""
 
 # %% auto #0
 __all__ = ['MetricError', 'Ranks', 'retrieval_ranks', 'retrieval_hits', 'retrieval_metrics', 'chance_levels', 'blind_levels',
-           'Interval', 'bootstrap', 'bootstrap_ci', 'retrieval_report_ci', 'roc_auc', 'average_precision', 'macro_auc']
+           'ceiling_levels', 'macro_hits', 'macro_chance', 'Interval', 'bootstrap', 'bootstrap_ci',
+           'retrieval_report_ci', 'roc_auc', 'average_precision', 'macro_auc']
 
 # %% ../nbs/10_metrics.ipynb #911e2ee7
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .core import ECGClipError
+from .core import ECGClipError, compiled
 
 # %% ../nbs/10_metrics.ipynb #055b257d
 class MetricError(ECGClipError): "Embeddings, groups or labels that cannot be scored."
@@ -70,20 +73,97 @@ def _ids(ids, n, name):
 # %% ../nbs/10_metrics.ipynb #dbed5aa0
 _TOL = 1e-6  # relative to the largest possible score
 
+@lru_cache(None)
+def _count_block():
+    "The compiled counter of one block."
+    @compiled(nogil=True, error_model='numpy', fastmath={'reassoc', 'nsz'})
+    def some(s, ids, me, hi, lo, col_hi, col_lo, n_col):   # float32 counts, which a processor adds eight at a time
+        one, zero = np.float32(1), np.float32(0)
+        n, near = zero, zero
+        for j in range(len(s)):
+            other = ids[j] != me
+            x, y = one if (s[j] >= hi) & other else zero, one if (s[j] >= col_hi[j]) & other else zero
+            near += (one if (s[j] >= lo) & other else zero) - x + (one if (s[j] >= col_lo[j]) & other else zero) - y
+            n, n_col[j] = n + x, n_col[j] + y
+        return n, near
+
+    @compiled(nogil=True, error_model='numpy')
+    def count(scores, text, ecg, row_ids, col_ids, row_t, col_t, row_hi, row_lo, col_hi, col_lo, most, n_row, n_col):
+        found, step = 0, 256
+        for k in range(len(row_ids)):
+            for i in range(len(scores)):
+                me, hi, lo = row_ids[k, i], row_hi[k, i], row_lo[k, i]
+                for c in range(0, scores.shape[1], step):
+                    e = min(c + step, scores.shape[1])
+                    n, near = some(scores[i, c:e], col_ids[k, c:e], me, hi, lo, col_hi[k, c:e], col_lo[k, c:e], n_col[k, c:e])
+                    n_row[k, i] += int(n)
+                    if near == 0: continue
+                    found += int(near)
+                    if found > most: return False                # so many that a product in float64 is cheaper
+                    for j in range(c, e):
+                        s = scores[i, j]
+                        in_row, in_col = lo <= s < hi, col_lo[k, j] <= s < col_hi[k, j]
+                        if col_ids[k, j] == me or not (in_row or in_col): continue
+                        exact = 0.
+                        for q in range(text.shape[1]): exact += text[i, q]*ecg[j, q]
+                        if in_row and exact >= row_t[k, i]: n_row[k, i] += 1
+                        if in_col and exact >= col_t[k, j]: n_col[k, j] += 1
+        return True
+    return count
+
+def _exact_block(scores, row_ids, col_ids, row_t, col_t):
+    "Counts of a block whose scores are float64: (K,R) and (K,C)."
+    hits = [(np.where(r[:, None] == c[None], -np.inf, scores), t, u) for r, c, t, u in zip(row_ids, col_ids, row_t, col_t)]
+    return np.stack([(s >= t[:, None]).sum(1) for s, t, _ in hits]), np.stack([(s >= u).sum(0) for s, _, u in hits])
+
+def _count_on_cpu(text, ecg, ids, thresholds, rows, cols=2048):
+    "As `_count_others`, with compiled loops in as many threads as torch has."
+    n, dim, count = *text.shape, _count_block()
+    size = (ecg.norm(dim=1).max()*text.norm(dim=1).max()).item()
+    band = size*(dim + 4)*2.**-24                                  # what float32 may be wrong by (Higham 2002, section 3.1)
+    text32, ecg32, text, ecg = text.float(), ecg.float(), text.numpy(), ecg.numpy()
+    ids = np.stack([o.numpy().astype(np.int32) for o in ids])
+    row_t, col_t = (np.stack([t[d].numpy() for t in thresholds]) for d in (0, 1))
+    (row_hi, row_lo), (col_hi, col_lo) = [((t + 2*band).astype(np.float32), (t - 2*band).astype(np.float32)) for t in (row_t, col_t)]
+    def stripe(r):
+        n_row, n_col = np.zeros((len(ids), r.stop - r.start), np.int64), np.zeros((len(ids), n), np.int64)
+        for start in range(0, n, cols):
+            c, scores = slice(start, min(start + cols, n)), text32[r] @ ecg32[start:start + cols].T
+            a, b = np.zeros_like(n_row), np.zeros((len(ids), c.stop - c.start), np.float32)
+            if not count(scores.numpy(), text[r], ecg[c], ids[:, r], ids[:, c], row_t[:, r], col_t[:, c], row_hi[:, r], row_lo[:, r], col_hi[:, c], col_lo[:, c], scores.numel()//64 + 64, a, b):
+                a, b = _exact_block(text[r] @ ecg[c].T, ids[:, r], ids[:, c], row_t[:, r], col_t[:, c])
+            n_row += a; n_col[:, c] += b.astype(np.int64)
+        return r, n_row, n_col
+    out = [(np.zeros(n, np.int64), np.zeros(n, np.int64)) for _ in ids]
+    for r, n_row, n_col in _in_threads(stripe, [slice(i, min(i + rows, n)) for i in range(0, n, rows)]):
+        for k, (a, b) in enumerate(out): a[r] = n_row[k]; b += n_col[k]
+    return [tuple(map(torch.from_numpy, o)) for o in out]
+
+def _in_threads(f, items):
+    "`f` of each, as many at a time as torch has threads, each with one thread of torch; few results wait."
+    most = torch.get_num_threads()
+    if most == 1 or len(items) == 1: yield from map(f, items); return
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(most) as pool:
+            for i in range(0, len(items), most): yield from pool.map(f, items[i:i + most])
+    finally: torch.set_num_threads(most)
+
 def _count_others(
     text, ecg,          # (N,D) float64
-    ids,                # (N,) tensor: candidates with the query's id don't count
-    thresholds,         # pairs of (N,) tensors: what to reach in rows (for reports) and in columns (for ECGs)
+    ids,                # K of (N,): candidates with the query's id don't count
+    thresholds,         # K pairs of (N,): what to reach in rows (for reports) and in columns (for ECGs)
     chunk               # rows at a time
-):                      # as many pairs of (N,) int tensors
+):                      # K pairs of (N,) int tensors
     "How many candidates of other ids reach the threshold of each report and of each ECG."
+    if ecg.device.type == 'cpu': return _count_on_cpu(text, ecg, ids, thresholds, chunk)
     counts = [tuple(torch.zeros(len(ecg), dtype=torch.long, device=ecg.device) for _ in range(2)) for _ in thresholds]
     for s in torch.arange(len(text), device=ecg.device).split(chunk):
         scores = text[s] @ ecg.T
-        scores.masked_fill_(ids[s][:,None] == ids[None], -torch.inf)
-        for (n_t2i, n_i2t), (t2i, i2t) in zip(counts, thresholds):
-            n_t2i[s] = (scores >= t2i[s][:,None]).sum(1)
-            n_i2t += (scores >= i2t[None]).sum(0)
+        for (n_t2i, n_i2t), (t2i, i2t), id in zip(counts, thresholds, ids):
+            others = scores.masked_fill(id[s][:,None] == id[None], -torch.inf)
+            n_t2i[s] = (others >= t2i[s][:,None]).sum(1)
+            n_i2t += (others >= i2t[None]).sum(0)
     return counts
 
 # %% ../nbs/10_metrics.ipynb #07b34462
@@ -119,7 +199,7 @@ def retrieval_ranks(
     groups=None,   # (N,) ids of equal reports; None means that all differ
     *,
     text_ids=None, # (N,) ids of identical texts, where groups are broader than that; None means the groups
-    chunk=128      # reports at a time; the result does not depend on it
+    chunk=256      # reports at a time; the result does not depend on it
 )->dict:           # 'text_to_image' and 'image_to_text' -> `Ranks`
     """Rank all candidates for every report and every ECG, by dot product.
     Raises `MetricError` for embeddings that are not finite (naming the row) and for shapes that don't fit."""
@@ -132,9 +212,10 @@ def retrieval_ranks(
 def _ranks(ecg, text, groups, text_ids, chunk):
     own, tol = (ecg*text).sum(1), _TOL*(ecg.norm(dim=1).max()*text.norm(dim=1).max()).item()
     strict, group = [own-tol]*2, [o-tol for o in _best_in_group(text, ecg, own, groups, chunk)]
-    count = lambda ids, *thresholds: _count_others(text, ecg, torch.as_tensor(ids, device=ecg.device), thresholds, chunk)
-    if text_ids is groups: (strict_t2i, strict_i2t), (group_t2i, group_i2t) = count(groups, strict, group)
-    else: [(strict_t2i, strict_i2t)], [(group_t2i, group_i2t)] = count(text_ids, strict), count(groups, group)
+    ids = [torch.as_tensor(o, device=ecg.device) for o in (text_ids, groups)]
+    one = groups.max() == len(groups)-1                               # all reports differ, so both questions are one
+    counts = _count_others(text, ecg, ids[:1] if one else ids, [strict] if one else [strict, group], chunk)
+    (strict_t2i, strict_i2t), (group_t2i, group_i2t) = counts[0], counts[-1]
     above, ties = _places_in_text(text, ecg, own, text_ids, tol, chunk)
     same = np.bincount(text_ids)[text_ids]
     return dict(text_to_image=Ranks(*[o.cpu().numpy() for o in (strict_t2i+above+1, ties, group_t2i+1)]),
@@ -166,7 +247,7 @@ def retrieval_metrics(
     groups=None,       # (N,) ids of equal reports; None means that all differ
     *,
     text_ids=None,     # (N,) ids of identical texts, where groups are broader than that
-    chunk=128,         # reports at a time; the result does not depend on it
+    chunk=256,         # reports at a time; the result does not depend on it
     return_hits=False  # also give the values of each query
 ):                     # metric -> number; with `return_hits` a tuple of it and `retrieval_hits`
     """Retrieval metrics over the whole set, strict and (suffix `_group`) group-aware: `text_to_image_*` and `image_to_text_*`
@@ -190,11 +271,11 @@ def _random_group_rank(n, size):
     miss = np.cumprod(np.clip(n - size - np.arange(n), 0, None)/(n - np.arange(n)))
     return -np.diff(miss, prepend=1.)
 
-def _chance(groups):
-    "Expected values of the metrics of one direction for a random ranker."
+def _chance(groups, macro=False):
+    "Expected values of the metrics of one direction for a random ranker; with `macro` each group counts once."
     n, sizes = len(groups), np.bincount(groups)
     size, of = np.unique(sizes, return_inverse=True)
-    share = np.bincount(of, weights=sizes)/n    # share of queries that have a group of that size
+    share = np.bincount(of)/len(sizes) if macro else np.bincount(of, weights=sizes)/n    # share of queries that have a group of that size
     dist = sum(w*_random_group_rank(n, s) for w, s in zip(share, size))
     rank = np.arange(1, n+1)
     return {**{f'top{k}': min(k/n, 1.) for k in _KS}, **{f'top{k}_group': float(share @ (1-_miss(n, size, k))) for k in _KS},
@@ -224,6 +305,44 @@ def blind_levels(
     sizes = np.sort(np.bincount(_ids(groups, len(groups), 'groups')))[::-1]
     for k in _KS: res[f'image_to_text_top{k}_group'] = float(sizes[:k].sum()/sizes.sum())
     return _with_mean(res)
+
+# %% ../nbs/10_metrics.ipynb #57182da2
+def ceiling_levels(
+    text_ids  # (N,) ids of identical texts
+)->dict:      # metric -> its level; the strict keys of `retrieval_metrics`
+    "What a perfect model reaches strictly, where identical reports can't be told apart."
+    ids = _ids(text_ids, len(text_ids), 'text_ids')
+    same = np.bincount(ids)[ids]
+    ranks = Ranks(np.ones_like(same), same, np.ones_like(same))
+    one = {f'top{k}': float(ranks.hits(k).mean()) for k in _KS} | dict(mrr=float(ranks.reciprocal().mean()), median_rank=float(np.median(ranks.rank)))
+    res = {f'{d}_{k}': v for d in _DIRECTIONS for k, v in one.items()}
+    return {**res, 'mean_recall': one['top1']}
+
+_MACRO = tuple(f'{d}_top{k}_group' for d in _DIRECTIONS for k in _KS)
+
+def macro_hits(
+    hits,        # metric -> (N,) values, from `retrieval_hits`
+    groups,      # (N,) ids of equal reports
+    weights=None # (b,N) of the records; nothing means that each counts once
+)->dict:         # metric + '_macro' -> (b,) means over distinct reports
+    "Group-aware figures in which each distinct report counts once; a report that no record has in a draw is left out of it."
+    from scipy.sparse import csr_matrix
+    n = len(hits[_MACRO[0]])
+    ids, w = _ids(groups, n, 'groups'), np.ones((1, n)) if weights is None else weights
+    member = csr_matrix((np.ones(n), (ids, np.arange(n))))
+    total = member @ w.T
+    def mean(v):
+        with np.errstate(invalid='ignore'): return np.nanmean(np.where(total > 0, (member @ (w*v).T)/total, np.nan), 0)
+    res = {f'{k}_macro': mean(hits[k]) for k in _MACRO}
+    return {**res, 'mean_recall_group_macro': (res['text_to_image_top1_group_macro'] + res['image_to_text_top1_group_macro'])/2}
+
+def macro_chance(
+    groups  # (N,) ids of equal reports
+)->dict:    # metric + '_macro' -> its level for a random order
+    "What a random order reaches where each distinct report counts once."
+    one = _chance(_ids(groups, len(groups), 'groups'), macro=True)
+    res = {f'{k}_macro': one[k.split('_', 3)[-1]] for k in _MACRO}
+    return {**res, 'mean_recall_group_macro': one['top1_group']}
 
 # %% ../nbs/10_metrics.ipynb #dc6997d2
 class Interval(NamedTuple):
@@ -274,17 +393,21 @@ def retrieval_report_ci(
     text_emb,       # (N,D) report embeddings, unit length, in the same order
     groups=None,    # (N,) ids of equal reports; None means that all differ
     patients=None,  # (N,) patient ids; None means that each record is a patient
-    *, text_ids=None, n=2000, seed=0, level=0.95, chunk=128
-):                  # DataFrame, one row a metric: value, low, high, chance, blind
-    "Retrieval metrics with patient-bootstrap intervals beside `chance_levels` and `blind_levels`; medians have no interval."
+    *, text_ids=None, n=2000, seed=0, level=0.95, chunk=256
+):                  # DataFrame, one row a metric: value, low, high, chance, blind, ceiling
+    """Retrieval metrics with patient-bootstrap intervals beside `chance_levels`, `blind_levels` and `ceiling_levels`; medians have no interval.
+    With groups, also the means over distinct reports (suffix `_macro`)."""
     import pandas as pd
     metrics, hits = retrieval_metrics(ecg_emb, text_emb, groups, text_ids=text_ids, chunk=chunk, return_hits=True)
     groups = _ids(groups, len(ecg_emb), 'groups')
-    chance, blind, values = chance_levels(groups), blind_levels(groups), np.stack(list(hits.values()), 1)
-    low, high = bootstrap(lambda w: w@values/w.sum(1, keepdims=True), len(values), patients, n=n, seed=seed, level=level)
-    ci = {k: (l, h) for k, l, h in zip(hits, low, high)}
-    rows = {k: (v, *ci.get(k, (np.nan, np.nan)), chance[k], blind.get(k, np.nan)) for k, v in metrics.items()}
-    return pd.DataFrame.from_dict(rows, orient='index', columns=['value', 'low', 'high', 'chance', 'blind'])
+    chance, blind, values = chance_levels(groups) | macro_chance(groups), blind_levels(groups), np.stack(list(hits.values()), 1)
+    ceiling = ceiling_levels(groups if text_ids is None else text_ids)
+    metrics |= {k: float(v[0]) for k, v in macro_hits(hits, groups).items()}
+    def stat(w): return np.concatenate([w@values/w.sum(1, keepdims=True), np.stack(list(macro_hits(hits, groups, w).values()), 1)], 1)
+    low, high = bootstrap(stat, len(values), patients, n=n, seed=seed, level=level)
+    ci = {k: (l, h) for k, l, h in zip([*hits, *macro_chance(groups)], low, high)}
+    rows = {k: (v, *ci.get(k, (np.nan, np.nan)), chance[k], blind.get(k, np.nan), ceiling.get(k, 1.)) for k, v in metrics.items()}
+    return pd.DataFrame.from_dict(rows, orient='index', columns=['value', 'low', 'high', 'chance', 'blind', 'ceiling'])
 
 # %% ../nbs/10_metrics.ipynb #5be6f508
 def _sorted_counts(y, score, weights):
