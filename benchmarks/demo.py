@@ -2,7 +2,8 @@
 
     python benchmarks/demo.py [--seeds 1 2 3] [--out FOLDER] [any option of ecgclip-pretrain]
 
-Writes benchmarks/results/demo.json (figures with intervals, wall times, machine) and the pictures of the first seed to nbs/images."""
+Writes benchmarks/results/demo.json (figures with intervals, wall times, machine) and the pictures of the first seed to nbs/images; with `--preset timesformer` the published
+path in small, to timesformer.json."""
 import argparse, datetime, json, os, platform, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def one_seed(seed, out, options):
     start = time.perf_counter()
     subprocess.run(command, check=True)
     run = out/f'seed-{seed}'/'run-001'
-    report = json.loads((run/'report.json').read_text())
-    return dict(seed=seed, seconds=round(time.perf_counter() - start, 1), report=report), run
+    report, shots = (json.loads((run/f'{n}.json').read_text()) for n in ('report', 'zero_shot'))
+    return dict(seed=seed, seconds=round(time.perf_counter() - start, 1), report=report, zero_shot=shots), run
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,8 +37,9 @@ def main():
     out = args.out or Path(tempfile.mkdtemp())
     results = [one_seed(s, out, options) for s in args.seeds]
     d = dict(date=str(datetime.date.today()), machine=machine(), note=args.note, options=options, seeds=[r for r, _ in results])
-    (root/'benchmarks'/'results'/'demo.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    name = 'timesformer' if 'timesformer' in options else 'demo'
+    (root/'benchmarks'/'results'/f'{name}.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     (root/'nbs'/'images').mkdir(exist_ok=True)
-    for name in ('curves', 'gallery'): shutil.copy(results[0][1]/f'{name}.png', root/'nbs'/'images'/f'demo-{name}.png')
+    for picture in ('curves', 'gallery'): shutil.copy(results[0][1]/f'{picture}.png', root/'nbs'/'images'/f'{name}-{picture}.png')
 
 if __name__ == '__main__': main()
