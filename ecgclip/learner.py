@@ -194,7 +194,7 @@ def pretrain_learner(
     calibrate_images(model, dls)
     if config.batch_size == 'auto': fit_batch(model, dls)
     if verbose and isinstance(text, TextEncoder) and text.pretrained: print(trainable_table(model, config).rename_axis(None))
-    learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates, rare=config.rare_reports), opt_func=partial(Adam, decouple_wd=True), lr=learning_rates(config, text),
+    learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates, rare=config.rare_reports), opt_func=partial(Adam, decouple_wd=True, eps=1e-8), lr=learning_rates(config, text),
                     splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + list(cbs or []), **kwargs)
     learn.config = config
     set_seed(config.seed)

@@ -524,8 +524,9 @@ class SimulatedPairs:
     @property
     def example_reports(self):
         "Reports to make a vocabulary from: every term in several wordings, and those of the data."
-        terms_said = [compose_report([t.key], self.language, seed=s).text for t in terms() for s in range(12)]
-        return terms_said + self.data.reports + (self.own.reports if self.own is not None else [])
+        from ecgclip.simulate import example_reports
+        terms_said = [compose_report([t.key], self.language, seed=s).text for t in terms() for s in range(4)]
+        return terms_said + example_reports(4000, self.seed, self.language) + self.data.reports + (self.own.reports if self.own is not None else [])
 
     def tokenize(self, tokenizer):
         "Keep the tokenizer for the batches to come; kept tokens would be of no use."
