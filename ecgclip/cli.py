@@ -48,9 +48,9 @@ def _kind(t):
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
-    'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports'.split(),
-    'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
-    'output and tracking': 'out track wandb_project watch log_freq'.split()}
+    'common space and loss': 'embed_dim temperature loss duplicates positive_threshold positive_power local_weight logit_bias equal_reports true_reports'.split(),
+    'training': 'epochs batch_size micro_batch frozen_cache lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
+    'output and tracking': 'out resume track wandb_project watch log_freq'.split()}
 
 def _help(field):
     "A setting's help text with its published value."
@@ -68,12 +68,19 @@ def add_config_options(parser):
 # %% ../nbs/17_cli.ipynb #e35a45a7
 _PRESETS = dict(demo=Config.demo, simulated=Config.simulated, recommended=Config.recommended, published=Config.published)
 
+def _as_begun(given):
+    "The settings of the run that is to go on, with options over them."
+    where = Path(given['resume'])/'config.json'
+    if not where.is_file(): raise ConfigError('resume', f'{given["resume"]} is not the folder of a run', 'Name one such as checkpoints_pretrain/run-001, or auto.')
+    return Config.from_json(where).replace(**given)
+
 def config_from_args(
     args:dict,  # options that were given
     gpu=True    # whether there is one: the recommended settings are for a GPU
 )->Config:
     "A preset, a settings file over it, options over both."
     given = {k: v for k, v in args.items() if k not in ('preset', 'config')}
+    if given.get('resume') not in (None, 'auto'): return _as_begun(given)
     preset = args.get('preset') or ('recommended' if given.get('data') and gpu else 'simulated' if given.get('simulate') else 'demo')
     if args.get('config'): return Config.from_json(args['config']).replace(**given)
     if given.get('data') and preset == 'demo': given = dict(detail='full', patience=10) | given  # a set of one's own is no demo
@@ -83,11 +90,11 @@ def config_from_args(
 def _warned(message, category, filename, lineno, line=None): return f'note: {message}\n'   # without the place in the source
 
 def _run(main, argv=None):
-    "Call `main(argv)`; bad input ends with one line on standard error and status 2, an interruption with 130."
+    "Call `main(argv)`; bad input ends with one line on standard error and status 2, an interruption with 130, SIGTERM with 143."
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')  # of fastai's use of torch.jit
     warnings.formatwarning = _warned
     try: main(argv)
-    except ECGClipError as e: print(f'error: {e}', file=sys.stderr); sys.exit(2)
+    except ECGClipError as e: print(f'error: {e}', file=sys.stderr); sys.exit(e.exit_status)
     except KeyboardInterrupt: print('stopped', file=sys.stderr); sys.exit(130)
 
 # %% ../nbs/17_cli.ipynb #1245b18d
@@ -122,6 +129,12 @@ def _say_end(run, config):
           f'  python -W ignore -c "from ecgclip.learner import load_pretrained; m = load_pretrained(\'{run/"best"}\'); print(m.encode_text([\'窦性心律\']).shape)"'
           + ('' if config.data else '\n  ecgclip-pretrain my.csv    your own records: a table with the columns path and report'))
 
+def _say_standing(run, e):
+    "What is left of a run that has ended before its time."
+    from ecgclip.resume import standing
+    if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
+    if '--resume' not in str(e): print(f'Where it stands: {standing(run)}', flush=True)
+
 def draw_run(run, model, test):
     "Draw the pictures of a run into its folder."
     import matplotlib.pyplot as plt
@@ -148,6 +161,11 @@ def pretrain_run(
     from ecgclip.evaluation import retrieval_report
     from ecgclip.learner import fit_run, load_pretrained, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
+    from ecgclip.resume import find_run, finish, progress
+    run = find_run(config)
+    if run and progress(run).get('finished'):
+        print(f'{run} has these settings and is finished. For another one leave --resume out.')
+        return run
     _say_settings(config)
     _check_out(config.out)
     data = open_data(config.data, language=config.language, detail=config.detail, progress=True, **_root(config))
@@ -155,11 +173,12 @@ def pretrain_run(
     test, what = _held_out(data)
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
-    run = new_run_folder(config.out)
-    config.to_json(run/'config.json')
-    try: fit_run(learn, run)
-    except KeyboardInterrupt:
-        if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
+    if run is None:
+        run = new_run_folder(config.out)
+        config.replace(resume=None).to_json(run/'config.json')
+    try: fit_run(learn, run, resume=bool(config.resume))
+    except (KeyboardInterrupt, ECGClipError) as e:
+        _say_standing(run, e)
         raise
     model = load_pretrained(run/'best', device=config.device)
     print(f'\nThe checkpoint with the best mean_recall_group, on {len(test)} {what}.')
@@ -167,6 +186,7 @@ def pretrain_run(
     print(report)
     report.to_json(run/'report.json')
     draw_run(run, model, test)
+    finish(run)
     _say_end(run, config)
     return run
 

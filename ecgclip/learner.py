@@ -282,6 +282,7 @@ def load_pretrained(
     if not isinstance(d, dict) or d.get('format') != FORMAT:
         d = d if isinstance(d, dict) else {}
         raise CheckpointError(folder, f'format {d.get("format")}, this version of ecgclip reads format {FORMAT}', 'Load it with the version named in its versions.json.')
+    for p in Path(folder).rglob('*.json'): _load_json(p.parent, p.name)   # also those that are for people only: nothing but JSON is accepted
     try: config = Config.from_json(dict(d['config']))
     except (KeyError, TypeError, ValueError, ConfigError) as e: raise CheckpointError(folder, f'its settings are not those of this version ({e})', 'Load it with the version named in its versions.json.') from None
     text = TextEncoder.from_folder(Path(folder)/'tokenizer', weights=False)
