@@ -10,7 +10,7 @@ __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'draw_run
 
 # %% ../nbs/17_cli.ipynb #35f69814
 import argparse, json, os, sys, textwrap, types, warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -162,7 +162,9 @@ def pretrain_run(
     from ecgclip.learner import fit_run, load_pretrained, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
     from ecgclip.resume import find_run, finish, progress
-    run = find_run(config)
+    from ecgclip.distributed import from_first, process_rank
+    first = process_rank() == 0   # of the processes that train together; it alone makes files
+    run = from_first(find_run(config) if first else None)
     if run and progress(run).get('finished'):
         print(f'{run} has these settings and is finished. For another one leave --resume out.')
         return run
@@ -174,12 +176,13 @@ def pretrain_run(
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
     if run is None:
-        run = new_run_folder(config.out)
-        config.replace(resume=None).to_json(run/'config.json')
+        run = from_first(new_run_folder(config.out) if first else None)
+        if first: config.replace(resume=None).to_json(run/'config.json')
     try: fit_run(learn, run, resume=bool(config.resume))
     except (KeyboardInterrupt, ECGClipError) as e:
-        _say_standing(run, e)
+        if first: _say_standing(run, e)
         raise
+    if not first: return run
     model = load_pretrained(run/'best', device=config.device)
     print(f'\nThe checkpoint with the best mean_recall_group, on {len(test)} {what}.')
     report = retrieval_report(model, test)
@@ -200,11 +203,36 @@ def _pretrain_parser():
     p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a table (CSV, TSV, JSONL, Parquet, XLSX) with the columns path and report, or a folder from ecgclip-prepare')
     p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, simulated with --simulate alone, else recommended')
     p.add_argument('--config', metavar='FILE', help='settings as JSON, such as the config.json of another run')
+    p.add_argument('--gpus', type=int, metavar='N', help='train with so many processes of this machine, one a GPU; with --device cpu one a processor. The same as: torchrun --nproc-per-node N -m ecgclip.cli pretrain ...')
     add_config_options(p)
     return p
 
 def _pretrain(argv):
+    argv = sys.argv[1:] if argv is None else list(argv)
     args = vars(_pretrain_parser().parse_args(argv))
+    n, together = args.pop('gpus'), int(os.environ.get('WORLD_SIZE', 1)) > 1
+    if n is not None and not together: return _start_processes(n, argv)
+    if together: return _pretrain_together(args)
+    _pretrain_alone(args)
+
+def _start_processes(n, argv):
+    "Start `n` processes with the same options; ends with their exit status."
+    import subprocess
+    if n < 1: raise ConfigError('--gpus', f'{n} is below 1', 'Give a number of processes.')
+    where = argv.index('--gpus') if '--gpus' in argv else None
+    rest = argv[:where] + argv[where + 2:] if where is not None else [a for a in argv if not a.startswith('--gpus=')]
+    status = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n), '-m', 'ecgclip.cli', 'pretrain', *rest]).returncode
+    if status: sys.exit(status)
+
+def _pretrain_together(args):
+    "One of several processes, started by `torchrun` or `accelerate launch`; the first one alone speaks."
+    from ecgclip.distributed import join_processes, leave_processes, process_rank
+    join_processes(args.get('device', 'auto'))
+    try:
+        with open(os.devnull, 'w') as nowhere, redirect_stdout(sys.stdout if not process_rank() else nowhere): _pretrain_alone(args)
+    finally: leave_processes()
+
+def _pretrain_alone(args):
     from ecgclip.loaders import pick_device
     gpu = pick_device(args.get('device', 'auto')).type != 'cpu'
     if args.get('data') and not gpu and not args.get('preset'): print('No GPU: the small encoders of the demo are trained. --preset recommended takes the large ones.')
@@ -313,3 +341,9 @@ def _evaluate(argv):
 def evaluate(argv=None):
     "The command `ecgclip-evaluate`."
     _run(_evaluate, argv)
+
+# %% ../nbs/17_cli.ipynb #cd15a002
+if __name__ == '__main__':
+    commands = dict(pretrain=pretrain, prepare=prepare, evaluate=evaluate)
+    if sys.argv[1:2] and sys.argv[1] in commands: commands[sys.argv[1]](sys.argv[2:])
+    else: sys.exit(f'usage: python -m ecgclip.cli {{{",".join(commands)}}} ...')
