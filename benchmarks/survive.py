@@ -2,8 +2,8 @@
 
     python benchmarks/survive.py [--kills 50] [--stops 5] [--terms 5] [--out FOLDER] [--quick]
 
-The real command ecgclip-pretrain trains small towers on the embedded ECGs, and on simulated pairs, in processes that are stopped in three ways: by SIGKILL at a chosen
-step, by SIGKILL at any moment and in the middle of saving, and by SIGTERM to all processes of the job. `--resume auto` goes on. In the end the states are compared with those of a run
+Small towers train on the embedded ECGs, and on simulated pairs, as ecgclip-pretrain trains them, in processes that are stopped in three ways: by SIGKILL at a chosen
+step, by SIGKILL at any moment and in the middle of saving, and by SIGTERM to all processes of the job. A new process goes on. In the end the states are compared with those of a run
 that was never stopped: files byte for byte, optimizer, generators, metrics and history item by item, measured times apart. Writes benchmarks/results/survive.json."""
 import argparse, contextlib, datetime, io, json, multiprocessing, os, platform, random, shutil, signal, sys, tempfile, time, warnings
 from pathlib import Path
@@ -14,10 +14,11 @@ warnings.filterwarnings('ignore', category=FutureWarning)
 import pandas as pd, torch
 from fastai.callback.core import Callback
 
-import ecgclip.learner as learner
-from ecgclip.cli import pretrain
-from ecgclip.learner import load_pretrained
-from ecgclip.resume import read_state, state_differences, state_folders
+from ecgclip.cli import config_from_args, _pretrain_parser, _run
+from ecgclip.data import sample_data
+from ecgclip.learner import fit_run, load_pretrained, pretrain_learner
+from ecgclip.loaders import ecg_dataloaders
+from ecgclip.resume import finish, read_state, state_differences, state_folders
 
 root = Path(__file__).resolve().parent.parent
 fork = multiprocessing.get_context('fork')      # the libraries are loaded once
@@ -35,17 +36,25 @@ class KillAt(Callback):
         if event == self.event and self.learn.epoch == self.at[0] and (getattr(self.learn, 'iter', 0) == self.at[1] or event in ('before_validate', 'after_epoch')): os.killpg(0, signal.SIGKILL)
         super().__call__(event)
 
-def command(data, workers, out): return [*COMMON, *DATA[data], '--workers', str(workers), '--out', str(out), '--resume', 'auto']
+def command(data, workers, out): return [*COMMON, *DATA[data], '--workers', str(workers), '--out', str(out)]
+
+def train(argv, cbs=()):
+    "What the command does up to the end of training; the embedded ECGs, read once, are handed to each process."
+    config = config_from_args(vars(_pretrain_parser().parse_args(argv)))
+    learn = pretrain_learner(ecg_dataloaders(ECGS[config.detail], config=config), cbs=cbs)
+    fit_run(learn, run_of(config.out), resume=True)
+    finish(run_of(config.out))
+
+ECGS = {detail: sample_data(detail=detail) for detail in ('full', 'headline')}
 
 def start(argv, kill_at=None):
-    "The command in a process group of its own; what it prints goes to a file."
+    "Train, or go on, in a process group of its own; what is printed goes to a file."
     def work():
         os.setpgrp()
-        plain = learner.default_callbacks
-        if kill_at: learner.default_callbacks = lambda config, device: plain(config, device) + [KillAt(*kill_at)]
         folder = Path(argv[argv.index('--out') + 1])
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder/'said.txt', 'a') as f, contextlib.redirect_stdout(f), contextlib.redirect_stderr(f): pretrain(argv)
+        with open(folder/'said.txt', 'a') as f, contextlib.redirect_stdout(f), contextlib.redirect_stderr(f):
+            _run(lambda argv: train(argv, [KillAt(*kill_at)] if kill_at else []), argv)
     p = fork.Process(target=work)
     p.start()
     return p
@@ -172,17 +181,17 @@ def main():
     a = p.parse_args()
     if a.quick: a.kills = a.stops = a.terms = 2
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):   # what is read once need not be read by each process that is killed
-        for data in DATA: pretrain(command(data, 0, d) + ['--epochs', '1'])
+    with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):   # what is worked out once need not be by each process
+        for i, data in enumerate(DATA): train(command(data, 0, f'{d}/{i}') + ['--epochs', '1'])
     work, rng, began = Path(tempfile.mkdtemp(dir=a.out)), random.Random(a.seed), time.time()
     r = dict(date=datetime.date.today().isoformat(), python=platform.python_version(), torch=torch.__version__, machine=platform.machine(), cpus=os.cpu_count(), seed=a.seed, resume=[])
+    r['kills'] = kill_trials(a.kills, work/'kills', rng)
+    r['terms'] = term_trials(a.terms, work/'terms', rng)
+    print(r['terms'], flush=True)
     for data in DATA:
         for workers in (0, 2):
             r['resume'].append(resume_trials(data, workers, a.stops, work/f'{len(r["resume"])}', rng))
             print({k: v for k, v in r['resume'][-1].items() if k != 'places'}, flush=True)
-    r['terms'] = term_trials(a.terms, work/'terms', rng)
-    print(r['terms'], flush=True)
-    r['kills'] = kill_trials(a.kills, work/'kills', rng)
     r['minutes'] = round((time.time() - began)/60, 1)
     print('\n' + table(r).to_string(index=False, max_colwidth=120))
     shutil.rmtree(work)

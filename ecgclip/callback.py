@@ -158,12 +158,14 @@ class ColumnsCallback(Callback):
 
 # %% ../nbs/11_callback.ipynb #4d3340c5
 class TemperatureClamp(ColumnsCallback):
-    "Calls `model.clamp_temperature_()` after each step, keeps weight decay off `model.log_scale`, and records both."
+    "Calls `model.clamp_temperature_()` after each step, keeps weight decay off `model.log_scale` (and `model.logit_bias`), and records both."
     order, columns = ColumnsCallback.order, ('clip/temperature', 'clip/logit_scale')
 
     def before_fit(self):
         super().before_fit()
-        if self.opt is not None: self.opt.state[get_model(self.model).log_scale]['do_wd'] = False  # fastai's summary has none
+        if self.opt is None: return  # as in fastai's summary
+        for name in ('log_scale', 'logit_bias'):
+            if getattr(get_model(self.model), name, None) is not None: self.opt.state[getattr(get_model(self.model), name)]['do_wd'] = False
 
     def after_step(self): get_model(self.model).clamp_temperature_()
 
@@ -185,7 +187,7 @@ class RetrievalMetrics(ColumnsCallback):
 
     def before_validate(self): self.found = []
     def after_batch(self):
-        if self.yb: self.found.append([to_detach(o) for o in (*self.pred, self.yb[0][:,1])])  # fastai's summary has none
+        if self.yb: self.found.append([self.learn.to_detach(o) for o in (*self.pred[:2], self.yb[0][:,1])])  # fastai's summary has none
 
     def after_validate(self):
         if not self.found: return

@@ -10,7 +10,7 @@ __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'draw_run
 
 # %% ../nbs/17_cli.ipynb #35f69814
 import argparse, json, os, sys, textwrap, types, warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -49,9 +49,9 @@ def _kind(t):
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix simulate_passes workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment augment_args'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
-    'common space and loss': 'embed_dim temperature duplicates equal_reports true_reports rare_reports'.split(),
-    'training': 'epochs batch_size lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
-    'output and tracking': 'out track wandb_project watch log_freq'.split()}
+    'common space and loss': 'embed_dim temperature loss duplicates positive_threshold positive_power local_weight logit_bias equal_reports true_reports rare_reports'.split(),
+    'training': 'epochs batch_size micro_batch frozen_cache lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
+    'output and tracking': 'out resume track wandb_project watch log_freq'.split()}
 
 def _help(field):
     "A setting's help text with its published value."
@@ -71,12 +71,19 @@ def add_config_options(parser):
 # %% ../nbs/17_cli.ipynb #e35a45a7
 _PRESETS = dict(demo=Config.demo, timesformer=Config.timesformer, small=Config.small, simulated=Config.simulated, recommended=Config.recommended, published=Config.published)
 
+def _as_begun(given):
+    "The settings of the run that is to go on, with options over them."
+    where = Path(given['resume'])/'config.json'
+    if not where.is_file(): raise ConfigError('resume', f'{given["resume"]} is not the folder of a run', 'Name one such as checkpoints_pretrain/run-001, or auto.')
+    return Config.from_json(where).replace(**given)
+
 def config_from_args(
     args:dict,  # options that were given
     gpu=True    # whether there is one: the recommended settings are for a GPU
 )->Config:
     "A preset, a settings file over it, options over both."
     given = {k: v for k, v in args.items() if k not in ('preset', 'config')}
+    if given.get('resume') not in (None, 'auto'): return _as_begun(given)
     preset = args.get('preset') or ('simulated' if given.get('simulate') and not (given.get('data') and gpu) else 'demo' if not given.get('data') else 'recommended' if gpu else 'small')
     if args.get('config'): return Config.from_json(args['config']).replace(**given)
     if given.get('data') and preset == 'timesformer': given = dict(detail='full', patience=10) | given  # a set of one's own is no demo
@@ -86,11 +93,11 @@ def config_from_args(
 def _warned(message, category, filename, lineno, line=None): return f'note: {message}\n'   # without the place in the source
 
 def _run(main, argv=None):
-    "Call `main(argv)`; bad input ends with one line on standard error and status 2, an interruption with 130."
+    "Call `main(argv)`; bad input ends with one line on standard error and status 2, an interruption with 130, SIGTERM with 143."
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')  # of fastai's use of torch.jit
     warnings.formatwarning = _warned
     try: main(argv)
-    except ECGClipError as e: print(f'error: {e}', file=sys.stderr); sys.exit(2)
+    except ECGClipError as e: print(f'error: {e}', file=sys.stderr); sys.exit(e.exit_status)
     except KeyboardInterrupt: print('stopped', file=sys.stderr); sys.exit(130)
 
 # %% ../nbs/17_cli.ipynb #1245b18d
@@ -124,6 +131,12 @@ def _say_end(run, config):
           f'  ecgclip-evaluate {c}    the same figures again\n'
           f'  python -W ignore -c "from ecgclip.learner import load_pretrained; m = load_pretrained(\'{run/"best"}\'); print(m.encode_text([\'窦性心律\']).shape)"'
           + ('' if config.data else '\n  ecgclip-pretrain my.csv    your own records: a table with the columns path and report'))
+
+def _say_standing(run, e):
+    "What is left of a run that has ended before its time."
+    from ecgclip.resume import standing
+    if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
+    if '--resume' not in str(e): print(f'Where it stands: {standing(run)}', flush=True)
 
 def draw_run(run, model, test):
     "Draw the pictures of a run into its folder."
@@ -159,6 +172,13 @@ def pretrain_run(
     from ecgclip.evaluation import retrieval_report
     from ecgclip.learner import fit_run, load_pretrained, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
+    from ecgclip.resume import find_run, finish, progress
+    from ecgclip.distributed import from_first, process_rank
+    first = process_rank() == 0   # of the processes that train together; it alone makes files
+    run = from_first(find_run(config) if first else None)
+    if run and progress(run).get('finished'):
+        print(f'{run} has these settings and is finished. For another one leave --resume out.')
+        return run
     _say_settings(config)
     _check_out(config.out)
     data = open_data(config.data, language=config.language, detail=config.detail, progress=True, **_root(config))
@@ -166,12 +186,14 @@ def pretrain_run(
     test, what = _held_out(data)
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
-    run = new_run_folder(config.out)
-    config.to_json(run/'config.json')
-    try: fit_run(learn, run)
-    except KeyboardInterrupt:
-        if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
+    if run is None:
+        run = from_first(new_run_folder(config.out) if first else None)
+        if first: config.replace(resume=None).to_json(run/'config.json')
+    try: fit_run(learn, run, resume=bool(config.resume))
+    except (KeyboardInterrupt, ECGClipError) as e:
+        if first: _say_standing(run, e)
         raise
+    if not first: return run
     model = load_pretrained(run/'best', device=config.device)
     print(f'\nThe checkpoint with the best mean_recall_group, on {len(test)} {what}.')
     report = retrieval_report(model, test)
@@ -179,6 +201,7 @@ def pretrain_run(
     report.to_json(run/'report.json')
     _say_zero_shot(run, model, test)
     draw_run(run, model, test)
+    finish(run)
     _say_end(run, config)
     return run
 
@@ -192,11 +215,36 @@ def _pretrain_parser():
     p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a table (CSV, TSV, JSONL, Parquet, XLSX) with the columns path and report, or a folder from ecgclip-prepare')
     p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, simulated with --simulate, else recommended, without a GPU small')
     p.add_argument('--config', metavar='FILE', help='settings as JSON, such as the config.json of another run')
+    p.add_argument('--gpus', type=int, metavar='N', help='train with so many processes of this machine, one a GPU; with --device cpu one a processor. The same as: torchrun --nproc-per-node N -m ecgclip.cli pretrain ...')
     add_config_options(p)
     return p
 
 def _pretrain(argv):
+    argv = sys.argv[1:] if argv is None else list(argv)
     args = vars(_pretrain_parser().parse_args(argv))
+    n, together = args.pop('gpus'), int(os.environ.get('WORLD_SIZE', 1)) > 1
+    if n is not None and not together: return _start_processes(n, argv)
+    if together: return _pretrain_together(args)
+    _pretrain_alone(args)
+
+def _start_processes(n, argv):
+    "Start `n` processes with the same options; ends with their exit status."
+    import subprocess
+    if n < 1: raise ConfigError('--gpus', f'{n} is below 1', 'Give a number of processes.')
+    where = argv.index('--gpus') if '--gpus' in argv else None
+    rest = argv[:where] + argv[where + 2:] if where is not None else [a for a in argv if not a.startswith('--gpus=')]
+    status = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n), '-m', 'ecgclip.cli', 'pretrain', *rest]).returncode
+    if status: sys.exit(status)
+
+def _pretrain_together(args):
+    "One of several processes, started by `torchrun` or `accelerate launch`; the first one alone speaks."
+    from ecgclip.distributed import join_processes, leave_processes, process_rank
+    join_processes(args.get('device', 'auto'))
+    try:
+        with open(os.devnull, 'w') as nowhere, redirect_stdout(sys.stdout if not process_rank() else nowhere): _pretrain_alone(args)
+    finally: leave_processes()
+
+def _pretrain_alone(args):
     from ecgclip.loaders import pick_device
     gpu = pick_device(args.get('device', 'auto')).type != 'cpu'
     if args.get('data') and not gpu and not args.get('preset'): print('No GPU: small encoders are trained. --preset recommended takes the large ones.')
@@ -373,3 +421,9 @@ def _evaluate(argv):
 def evaluate(argv=None):
     "The command `ecgclip-evaluate`."
     _run(_evaluate, argv)
+
+# %% ../nbs/17_cli.ipynb #cd15a002
+if __name__ == '__main__':
+    commands = dict(pretrain=pretrain, prepare=prepare, evaluate=evaluate)
+    if sys.argv[1:2] and sys.argv[1] in commands: commands[sys.argv[1]](sys.argv[2:])
+    else: sys.exit(f'usage: python -m ecgclip.cli {{{",".join(commands)}}} ...')

@@ -1033,6 +1033,7 @@ def _open_signals(path, n):
     hint = 'Copy it again, or prepare the set again.'
     try: a = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as e: raise ManifestError(path, f'cannot be opened ({e})', hint) from None
+    if not isinstance(a, np.ndarray): raise ManifestError(path, 'is an archive, not an array', hint)
     if a.shape != (n, N_LEADS, N_SAMPLES) or a.dtype != np.int16:
         raise ManifestError(path, f'holds {a.dtype} {a.shape}, not {n} records', hint)
     return a

@@ -6,9 +6,9 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'check_reports', 'token_cache', 'create_model', 'layer_groups', 'learning_rates',
-           'trainable_table', 'default_callbacks', 'set_seed', 'calibrate_images', 'fit_batch', 'pretrain_learner',
-           'write_pretrained', 'save_pretrained', 'write_findings', 'list_pretrained', 'load_pretrained',
-           'run_callbacks', 'load_run', 'fit_run']
+           'trainable_table', 'default_callbacks', 'set_seed', 'calibrate_images', 'batch_that_fits', 'fit_batch',
+           'micro_batches', 'pretrain_learner', 'write_pretrained', 'save_pretrained', 'write_findings',
+           'list_pretrained', 'load_pretrained', 'run_callbacks', 'load_run', 'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, inspect, json, random
@@ -33,7 +33,9 @@ from .core import CheckpointError, Config, ConfigError, ECGClipError, FS, LEADS,
 from .encoders import create_encoder, load_encoder_weights
 from .loaders import largest_batch, pick_device
 from .findings import FindingHead
-from .loss import ContrastiveLoss
+from .frozen import FrozenLayers
+from .gradient_cache import GradientCache
+from .losses import pretrain_loss
 from .model import ECGCLIP, param_groups
 from .resume import SaveRun, StopSignal, WriteHistory, check_state, clear_errors, latest_state, link_files, load_optimizer, run_lock, say_resumed, state_folders
 from .text import TINY, TextEncoder, TokenCache, check_vocabulary, load_text_encoder, small_text_encoder
@@ -95,7 +97,8 @@ def create_model(
     images = ECGToImages.from_preset(config.image_preset, **config.image_args)
     ecg = ecg_encoder or create_encoder(config.ecg_encoder, images=images, **config.ecg_args)
     if config.ecg_weights: load_encoder_weights(ecg, config.ecg_weights)
-    return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature)
+    return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature,
+                   bias=config.logit_bias if config.loss == 'siglip' else None, local=config.local_weight > 0)
 
 # %% ../nbs/12_learner.ipynb #eb54e337
 def _depth(part, n):
@@ -157,14 +160,23 @@ def calibrate_images(model, dls, n=64):
     data = dls.train.dataset.data
     model.ecg.calibrate(torch.from_numpy(data.ecgs(range(min(n, len(data))))).to(dls.device))
 
-def fit_batch(model, dls):
-    "Set the loaders to the largest batch that the memory holds, and say which."
+def batch_that_fits(model, dls)->int:
+    "The largest batch that the memory holds."
     pairs = dls.train.dataset
     longest = np.argsort(-pairs.lengths)[:3]
     batches = [to_device(pairs.batch(longest[:n]), dls.device) for n in (1, len(longest))]
-    n = largest_batch(model, batches, dls.plan.machine, dls.plan.n_train)
+    return largest_batch(model, batches, dls.plan.machine, dls.plan.n_train)
+
+def fit_batch(model, dls):
+    "Set the loaders to that batch, and say which."
+    n = batch_that_fits(model, dls)
     for dl in dls.loaders: dl.bs = n
     print(f'batch {n}')
+
+def micro_batches(config, model, dls)->list:
+    "`[GradientCache]` where the settings name a micro-batch, else nothing."
+    if config.micro_batch is None: return []
+    return [GradientCache(batch_that_fits(model, dls) if config.micro_batch == 'auto' else config.micro_batch)]
 
 def _tokenizer(text, config):
     "The function that makes the tokens of the loaders."
@@ -193,9 +205,10 @@ def pretrain_learner(
     model = create_model(config, ecg_encoder if isinstance(ecg_encoder, nn.Module) else None, text).to(dls.device)
     calibrate_images(model, dls)
     if config.batch_size == 'auto': fit_batch(model, dls)
+    if config.frozen_cache: model.text.held = FrozenLayers(text, config.frozen_cache)
     if verbose and isinstance(text, TextEncoder) and text.pretrained: print(trainable_table(model, config).rename_axis(None))
-    learn = Learner(dls, model, ContrastiveLoss(model, config.duplicates, rare=config.rare_reports), opt_func=partial(Adam, decouple_wd=True, eps=1e-8), lr=learning_rates(config, text),
-                    splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + list(cbs or []), **kwargs)
+    learn = Learner(dls, model, pretrain_loss(model, config), opt_func=partial(Adam, decouple_wd=True, eps=1e-8), lr=learning_rates(config, text),
+                    splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + micro_batches(config, model, dls) + list(cbs or []), **kwargs)
     learn.config = config
     set_seed(config.seed)
     return learn
@@ -295,6 +308,7 @@ def load_pretrained(
     if not isinstance(d, dict) or d.get('format') != FORMAT:
         d = d if isinstance(d, dict) else {}
         raise CheckpointError(folder, f'format {d.get("format")}, this version of ecgclip reads format {FORMAT}', 'Load it with the version named in its versions.json.')
+    for p in Path(folder).rglob('*.json'): _load_json(p.parent, p.name)   # also those that are for people only: nothing but JSON is accepted
     try: config = Config.from_json(dict(d['config']))
     except (KeyError, TypeError, ValueError, ConfigError) as e: raise CheckpointError(folder, f'its settings are not those of this version ({e})', 'Load it with the version named in its versions.json.') from None
     text = TextEncoder.from_folder(Path(folder)/'tokenizer', weights=False)
@@ -307,7 +321,7 @@ def load_pretrained(
 @patch
 def save_pretrained(self:Learner, folder, metrics=None, half=False):
     "Write the Learner's model as a checkpoint folder."
-    return save_pretrained(self.model, folder, self.config, metrics, half=half)
+    return save_pretrained(get_model(self.model), folder, self.config, metrics, half=half)
 
 # %% ../nbs/12_learner.ipynb #b72f0351
 def _save_epoch(learn, to):
@@ -356,7 +370,7 @@ def fit_run(
     if not resume and state_folders(folder): raise ConfigError(folder, f'holds a run of {learn.config.epochs} epochs already', 'Go on with it by resume=True, or name another folder.')
     for cb in learn.cbs:
         if isinstance(cb, FiniteLoss): cb.folder = folder
-    with StopSignal() as stop, run_lock(folder), clear_errors(folder, stop):
+    with StopSignal() as stop, run_lock(folder), clear_errors(folder, stop), learn.distributed_ctx():
         state = load_run(learn, folder) if resume else None
         # also when all epochs are done: what comes after a state may be lacking
         learn.fit_warmup_cosine(learn.config.epochs, cbs=run_callbacks(learn.config, folder, state, stop), start_epoch=state['epoch'] + 1 if state else 0)

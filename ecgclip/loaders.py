@@ -347,7 +347,7 @@ class Pairs:
         store=None,     # an `ImageStore` in precomputed mode
         rows=None       # rows of the store that belong to `data`
     ):
-        store_attr(); self.tokens = self.token_rows = None
+        store_attr(); self.tokens = self.token_rows = self.facts = None
     def __len__(self): return len(self.data)
     def __getitem__(self, i): return i
 
@@ -381,7 +381,14 @@ class Pairs:
         "(ecg, tokens, target) of the records `idxs`; target (B,2) holds record index and group."
         idxs = np.asarray(idxs)
         target = np.stack([idxs, self.data.groups[idxs]], 1)
+        if self.facts is not None: target = np.concatenate([target, self.facts[idxs]], 1)
         return self.ecgs(idxs), self.text(idxs), torch.from_numpy(target)
+
+    def with_facts(self):
+        "From now on the target also tells what each report states and denies, (B,2+3W) as of `pair_facts`."
+        texts, rows = np.unique(np.array(self.data.reports, dtype=object), return_inverse=True)
+        self.facts = pair_facts(list(texts))[rows]
+        return self
 
 # %% ../nbs/05_loaders.ipynb #8e22982e
 def stable_group(
@@ -717,11 +724,11 @@ def _simulated_dataloaders(data, tokenize, config, machine, verbose, batch_tfms)
     own = _split(data, 'train') if share < 1 else None
     if own is not None and config.limit: own = own.subset(range(min(config.limit, len(own))))
     valid = _split(data, 'valid') if own is not None else simulated_data(N_VALID, VALID_SEED + config.seed, language=config.language, split='valid').grouped(config.groups_by)
-    train = SimulatedPairs(config.simulate, config.seed, language=config.language, by=config.groups_by, facts=config.true_reports, own=own, share=share, passes=config.simulate_passes, processes=machine.cpus)
+    train = SimulatedPairs(config.simulate, config.seed, language=config.language, by=config.groups_by, facts=config.true_reports or config.loss == 'multi', own=own, share=share, passes=config.simulate_passes, processes=machine.cpus)
     fresh = config.simulate_passes == 1   # kept pairs are only read
     workers = config.workers if config.workers is not None else min(max(machine.cpus - 1, 1), 8) if os.name == 'posix' and fresh else 0
     bs = min(128 if config.batch_size == 'auto' else config.batch_size, len(train))
-    dls = _pair_loaders((train, Pairs(valid)), bs, config, machine, workers, config.seed, batch_tfms)
+    dls = _pair_loaders((train, Pairs(valid).with_facts() if config.loss == 'multi' else Pairs(valid)), bs, config, machine, workers, config.seed, batch_tfms)
     dls.config, dls.data, dls.own_tokenizer = config.replace(batch_size=bs), data, tokenize is not None
     dls.plan = LoaderPlan(machine, ModeChoice('runtime', f'{share:.0%} of the pairs are simulated as they are needed' if fresh else f'{share:.0%} of the pairs are simulated, anew every {config.simulate_passes} epochs'), bs, workers, len(train), len(valid))
     if tokenize is not None: dls.tokenize(tokenize)
@@ -758,6 +765,8 @@ def ecg_dataloaders(
     dls = _pair_loaders(pairs, bs, config, machine, workers, config.seed, batch_tfms)
     dls.config, dls.data, dls.own_tokenizer = config, data, tokenize is not None
     dls.plan = LoaderPlan(machine, choice, 'auto' if config.batch_size == 'auto' else bs, workers, len(train), len(valid))
+    if config.loss == 'multi':
+        for p in pairs: p.with_facts()
     if tokenize is not None: dls.tokenize(tokenize)
     if verbose: print(dls.plan, *_doubts(valid), sep='\n')
     return dls

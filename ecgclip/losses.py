@@ -211,5 +211,5 @@ def pretrain_loss(
     "The loss that the settings name. Raises `ConfigError` where the model does not fit it."
     if config.loss == 'multi': loss = MultiPositiveLoss(model, config.positive_threshold, config.positive_power, bool(config.true_reports and config.simulate))
     elif config.loss == 'siglip': loss = SigLIPLoss(model, config.duplicates)
-    else: loss = ContrastiveLoss(model, config.duplicates)
+    else: loss = ContrastiveLoss(model, config.duplicates, rare=config.rare_reports)
     return WithLocal(loss, config.local_weight) if config.local_weight else loss

@@ -38,6 +38,7 @@ INPUTS = ('text', 'findings_en')   # what a text encoder may read of a report
 
 class TextEncoder(nn.Module):
     "A transformer and its tokenizer: tokens `(B,L)` to features `(B,dim)`."
+    held = None   # takes the place of the model where frozen layers are kept, see `FrozenLayers`
     def __init__(self,
         model,                   # a Hugging Face encoder, such as `BertModel`
         tokenizer,               # its fast tokenizer
@@ -287,7 +288,7 @@ def forward(self:TextEncoder,
 ):                       # features `(B,dim)`
     "Features of each report; padding has no influence."
     mask = tokens['attention_mask']
-    out = self.model(input_ids=tokens['input_ids'], attention_mask=mask)
+    out = (self.held or self.model)(input_ids=tokens['input_ids'], attention_mask=mask)
     features = _pooled(out, mask, self.pooling)
     return (features, out.last_hidden_state) if return_tokens else features
 
