@@ -86,11 +86,11 @@ def main():
     none = dict(n=0, read=0, refused=0, faults=[], reasons={}, slowest_cpu_s=0., grown_mb=0)
     kinds, names = results['kinds'], a.only or list(SAMPLES)
     while left := [n for n in names if kinds.get(n, none)['n'] < a.n]:
-        for name in left:
-            r = kinds.get(name, none)
-            kinds[name] = joined(r, survey(name, r['n'], min(TURN, a.n - r['n']), a.seed))
-            print(told(name, kinds[name]), *kinds[name]['faults'][:3], flush=True)
-            save(results, a.out)
+        name = min(left, key=lambda n: kinds.get(n, none)['n'])
+        r = kinds.get(name, none)
+        kinds[name] = joined(r, survey(name, r['n'], min(TURN, a.n - r['n']), a.seed))
+        print(told(name, kinds[name]), *kinds[name]['faults'][:3], flush=True)
+        save(results, a.out)
     faults = sum(len(kinds[n]['faults']) for n in names)
     print(f'{sum(kinds[n]["n"] for n in names)} damaged files of {len(names)} kinds, {faults} faults')
     return int(faults > 0)
