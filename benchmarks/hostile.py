@@ -67,6 +67,11 @@ def save(results, out):
     tmp.write_text(json.dumps(results, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     os.replace(tmp, out)
 
+def machine():
+    "Processor, cores and system, as the system tells them."
+    name = next((l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name')), platform.processor())
+    return f'{name}, {os.cpu_count()} cores, {platform.system()}'
+
 def told(name, r): return f'{name:18} {r["n"]:6} damaged, {r["read"]:5} read, {r["refused"]:6} refused, {len(r["faults"])} faults, slowest {r["slowest_cpu_s"]:.2f} s CPU, {r["grown_mb"]} MB taken'
 
 def main():
@@ -82,15 +87,16 @@ def main():
     about = dict(seed=a.seed, python=platform.python_version(), hdf5=h5py.version.hdf5_version,
                  versions={m.__name__: m.__version__ for m in (numpy, scipy, wfdb, h5py, pydicom, edfio, ecgdatakit)})
     old = json.loads(Path(a.out).read_text(encoding='utf-8')) if os.path.exists(a.out) and not a.again else {}
-    results = about | dict(kinds=old['kinds'] if old and all(old[k] == v for k, v in about.items()) else {})
+    results = dict(machine=machine()) | about | dict(kinds=old['kinds'] if old and all(old[k] == v for k, v in about.items()) else {})
     none = dict(n=0, read=0, refused=0, faults=[], reasons={}, slowest_cpu_s=0., grown_mb=0)
     kinds, names = results['kinds'], a.only or list(SAMPLES)
     while left := [n for n in names if kinds.get(n, none)['n'] < a.n]:
-        for name in left:
-            r = kinds.get(name, none)
-            kinds[name] = joined(r, survey(name, r['n'], min(TURN, a.n - r['n']), a.seed))
-            print(told(name, kinds[name]), *kinds[name]['faults'][:3], flush=True)
-            save(results, a.out)
+        name = min(left, key=lambda n: kinds.get(n, none)['n'])
+        r = kinds.get(name, none)
+        kinds[name] = joined(r, survey(name, r['n'], min(TURN, a.n - r['n']), a.seed))
+        print(told(name, kinds[name]), *kinds[name]['faults'][:3], flush=True)
+        save(results, a.out)
+    save(results, a.out)
     faults = sum(len(kinds[n]['faults']) for n in names)
     print(f'{sum(kinds[n]["n"] for n in names)} damaged files of {len(names)} kinds, {faults} faults')
     return int(faults > 0)

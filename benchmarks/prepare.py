@@ -118,6 +118,30 @@ def access(folder, tmp, batch=64, batches=6):
     rate = {n: dict(zip(('ecgs_per_second', 'ecgs_per_cpu_second'), (round(batch*batches/min(o)) for o in zip(*t)))) for n, t in times.items()}
     return dict(batch=batch, **rate, packed_to_files=round(rate['packed']['ecgs_per_cpu_second']/rate['files']['ecgs_per_cpu_second'], 1))
 
+def tables(tmp, n=40_000):
+    "CPU milliseconds a record of what one process does for all records of a set like MIMIC-IV-ECG: reading its tables, splits, groups of reports, the index, the findings."
+    import hashlib
+    import pandas as pd
+    from ecgclip import packed as P, sources as S
+    rng, folder = np.random.default_rng(0), tmp/'tables'
+    folder.mkdir()
+    words = 'Sinus rhythm|Atrial fibrillation|Left axis deviation|Left bundle branch block|Possible inferior infarct - age undetermined|Nonspecific T wave changes|Low QRS voltages|Borderline ECG|Abnormal ECG'.split('|')
+    ids = pd.DataFrame(dict(subject_id=10**7 + rng.integers(0, n//5, n), study_id=4*10**7 + np.arange(n)))
+    ids.assign(path=[f'files/p{i}' for i in range(n)]).to_csv(folder/'record_list.csv', index=False)
+    said = [[*rng.choice(words, rng.integers(1, 5), replace=False), f'Rate {rng.integers(40, 140)}'] for _ in range(n)]
+    pd.concat([ids, pd.DataFrame([(s + ['']*18)[:18] for s in said], columns=[f'report_{i}' for i in range(18)])], axis=1).to_csv(folder/'machine_measurements.csv', index=False)
+    def all_of_it():
+        df, _ = S._mimic(folder, False)
+        df, _ = S._filled(S._named(df, 'mimic_iv_ecg'), 'source', 'zh', 'full')
+        df, by = S._split_up(df, 'published', folder)
+        df = df.assign(position=np.arange(len(df)), digest=[hashlib.blake2b(str(i).encode(), digest_size=12).hexdigest() for i in range(len(df))])
+        data = P.ECGData(df, None, 'tables'); data.split_by = by
+        df, *_ = P._settled(df, data, 'keep', folder)
+        P._write_index(df, folder/'records.csv')
+        P.finding_counts(P.ECGData(P._read_index(folder/'records.csv'), None))
+    ms = timed(all_of_it)[1]/n*1000
+    return dict(rows=n, distinct_reports=len({'|'.join(s) for s in said}), cpu_ms=round(ms, 3), projected_mimic_minutes=round(ms*MIMIC_RECORDS/60000, 1))
+
 def peak(folder, times, dest):
     "Largest memory in MB of a process that packs the records of a folder so many times over."
     code = ("import sys, resource, warnings; warnings.simplefilter('ignore'); import numpy as np, pandas as pd; from ecgclip.sources import open_source; from ecgclip.data import ECGData; from ecgclip.packed import pack\n"
@@ -134,7 +158,7 @@ def main():
     with tempfile.TemporaryDirectory() as t:
         tmp = Path(t)
         ptbxl = a.data/'ptbxl'
-        result = dict(machine=dict(processor=processor(), cores=os.cpu_count(), load=round(os.getloadavg()[0], 1), python=platform.python_version()), speed=throughput(ptbxl, tmp), access=access(ptbxl, tmp))
+        result = dict(machine=dict(processor=processor(), cores=os.cpu_count(), load=round(os.getloadavg()[0], 1), python=platform.python_version()), speed=throughput(ptbxl, tmp), access=access(ptbxl, tmp), tables=tables(tmp))
         print(result, flush=True)
         result['memory_mb'] = {f'{k*243} records': peak(ptbxl, k, tmp/f'memory-{k}') for k in (1, 8)}
         print(result['memory_mb'], flush=True)

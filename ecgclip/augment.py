@@ -28,7 +28,7 @@ from .transforms import _TAIL, recorded
 # %% ../nbs/04a_augment.ipynb #df12b03d
 class ECGTransform(Transform):
     "Base of the transforms of this page: varies ECGs `(B,12,N)` in mV, each with probability `p`. A subclass has `vary` and the limits of its settings."
-    split_idx, limits = 0, {}
+    split_idx, limits, inplace = 0, {}, False   # a loader, whose batches nobody else has, varies them in place
     def __init__(self,
         p=.5,       # probability that an ECG is varied
         **settings  # of the subclass, kept as attributes
@@ -63,8 +63,9 @@ class ECGTransform(Transform):
         if not len(rows): return x
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             old = x.as_subclass(torch.Tensor)
-            new = old.index_copy(0, rows, self.vary(old[rows].float()).to(x.dtype))
-        return TensorECG(new, **x.__dict__)
+            new = self.vary(old.index_select(0, rows).float()).to(x.dtype)
+            if self.inplace: old.index_copy_(0, rows, new)
+        return x if self.inplace else TensorECG(old.index_copy(0, rows, new), **x.__dict__)
 
     def uniform(self, *shape, low=0., high=1.): return low + (high - low)*torch.rand(shape, generator=self.rng)
     def normal(self, *shape): return torch.randn(shape, generator=self.rng)
@@ -125,9 +126,11 @@ class RandomCrop(ECGTransform):
 def _cubic(x, at):
     "Values `(n,12,N)` at the points `at` `(n,N)`, by Catmull and Rom's cubic through the four samples around each."
     i = at.floor()
-    t, i = (at - i)[:, None].to(x.device), i.long().to(x.device)
-    a, b, c, d = (_at(x, i + k) for k in (-1, 0, 1, 2))
-    return b + .5*t*(c - a + t*(2*a - 5*b + 4*c - d + t*(3*(b - c) + d - a)))
+    t, i = at - i, i.long().to(x.device)
+    weights = .5*torch.stack([-t + 2*t**2 - t**3, 2 - 5*t**2 + 3*t**3, t + 4*t**2 - 3*t**3, -t**2 + t**3])[:, :, None]
+    y = torch.zeros_like(x)
+    for k, w in enumerate(weights.to(x.device)): y.addcmul_(_at(x, i + k - 1), w)
+    return y
 
 class TimeStretch(ECGTransform):
     "Slow down or speed up. Heart rate and all intervals change: see the table of findings. Um et al. 2017, doi:10.1145/3136755.3136817."
@@ -139,10 +142,10 @@ class TimeStretch(ECGTransform):
 
     def vary(self, x):
         n, f = x.shape[-1], torch.exp(math.log1p(self.limit)*self.uniform(len(x), 1, low=-1))
-        start = self.uniform(len(x), 1)*(n - n/f).clamp(min=0)       # what is left of a slower record is cut off
+        leads, start = recorded(x)[0], self.uniform(len(x), 1)*(n - n/f).clamp(min=0)       # what is left of a slower record is cut off
         end = torch.where(n - n*f < _TAIL, n, n*f)                  # a gap too small for a mask is filled with the last value
         t = torch.arange(n)
-        return _cubic(x, start + t/f).mul_((t < end).to(x.device)[:, None] & recorded(x)[0][..., None])
+        return _cubic(x, start + t/f).mul_((t < end).to(x.device)[:, None] & leads[..., None])
 
 # %% ../nbs/04a_augment.ipynb #754dd79d
 class Gain(ECGTransform):
@@ -153,7 +156,7 @@ class Gain(ECGTransform):
         gain=1.05  # between 1/gain and gain
     ): super().__init__(p, gain=gain)
 
-    def vary(self, x): return x*self.level(len(x), (1/self.gain, self.gain)).to(x.device)
+    def vary(self, x): return x.mul_(self.level(len(x), (1/self.gain, self.gain)).to(x.device))
 
 @lru_cache(None)
 def _follow():
@@ -170,8 +173,8 @@ class ChannelGain(ECGTransform):
 
     def vary(self, x):
         (matrix, measured), off = _follow(), self.deviation*self.normal(len(x), 8, 1).clamp(-3, 3)
-        change = matrix.to(x.device)@(x[:, measured]*off.to(x.device))
-        return torch.where(recorded(x)[0][..., None], x + change, x)
+        change = (matrix.to(x.device)*off.transpose(1, 2).to(x.device))@x[:, measured]
+        return x.add_(change.mul_(recorded(x)[0][..., None]))
 
 # %% ../nbs/04a_augment.ipynb #bf638f94
 @lru_cache(4)
@@ -196,23 +199,31 @@ def noise_sessions(
     tensor = lambda v: {k: tensor(o) for k, o in v.items()} if isinstance(v, dict) else torch.from_numpy(np.array(v, np.float32))
     return SimpleNamespace(**tensor(rows), alike=tensor(r._alike(np.eye(9))), leads=tensor(r.twelve_leads(r.measured_leads(np.eye(9)))))
 
+def _lines(points, every, n):
+    "Straight lines between points `(...,M)` that are `every` samples apart, `(...,n)`."
+    w = torch.arange(every, device=points.device)/every
+    return torch.lerp(points[..., :-1, None], points[..., 1:, None], w).flatten(-2)[..., :n]
+
 class Noise(ECGTransform):
-    "Base of the noises: a subclass has `electrodes`, the noise of the nine electrodes `(n,9,N)`, as loud as it likes."
-    limits = dict(mv=[(0.0001, 5)])
-    def loudness(self, noise): return noise.square().mean((1, 2), keepdim=True).sqrt()
+    "Base of the noises: a subclass has `waves`, curves `(n,c,M)`, and how much of each is at the nine electrodes, `(n,9,c)`, as loud as it likes."
+    limits, every = dict(mv=[(0.0001, 5)]), 1     # samples from point to point of the curves
+    def loudness(self, noise): return torch.linalg.vector_norm(noise, dim=(1, 2), keepdim=True)/math.sqrt(noise[0].numel())
+
+    def noise(self, x):
+        "The noise of the leads `(n,12,N)`, and what to multiply it by to have it in mV, `(n,1,1)`."
+        n, s = x.shape[-1], noise_sessions(x.shape[-1])
+        k, level = self.integers(len(x), len(s.flakes)), self.level(len(x), self.mv).to(x.device)
+        waves, shares = self.waves(x, s, k)
+        noise = (s.leads@shares).to(x.device)@waves.to(x.device)
+        if self.every > 1: noise = _lines(noise, self.every, n)
+        return noise, level/self.loudness(noise).clamp(min=1e-9)
 
     def vary(self, x):
-        sessions = noise_sessions(x.shape[-1])
-        k, level = self.integers(len(x), len(sessions.flakes)), self.level(len(x), self.mv)
-        noise = sessions.leads.to(x.device)@self.electrodes(x, sessions, k).to(x.device)
-        noise = noise*(level.to(x.device)/self.loudness(noise).clamp(min=1e-9))
-        leads, ends = recorded(x)
-        seen = leads[..., None] & (torch.arange(x.shape[-1], device=x.device) < ends[:, None])[:, None]
-        return torch.where(seen, x + noise, x)
+        (leads, ends), (noise, scale), n = recorded(x), self.noise(x), x.shape[-1]
+        if x.device.type != 'cpu' or (ends < n).any(): noise = noise*(torch.arange(n, device=x.device) < ends[:, None])[:, None]
+        return x.addcmul_(noise, scale*leads[..., None])
 
 # %% ../nbs/04a_augment.ipynb #239b2418
-def _complex(z): return torch.view_as_complex(z.contiguous())
-
 class MuscleNoise(Noise):
     "Electromyogram of skeletal muscle and noise of the amplifier. Moody et al. 1984, Comput. Cardiol. 11:381; spectra of `recording.muscle_power`."
     def __init__(self,
@@ -229,27 +240,27 @@ class MuscleNoise(Noise):
         at, width, size = self.uniform(n, 1, 1), .01 + .14*self.uniform(n, 1, 1), .5 + 3.5*self.uniform(n, 1, 1)
         return env + swells*size*torch.exp(-((t - at)/width)**4)
 
-    def electrodes(self, x, s, k):
+    def waves(self, x, s, k):
         n, dev = x.shape[-1], x.device
         g = torch.Generator(dev).manual_seed(int(self.integers(1, 2**62)))
-        z = torch.randn(len(x), 9, n//2 + 1, 2, generator=g, device=dev)
-        amplitude = s.muscle[k][:, None]*s.muscle_at[k][..., None]
-        e = torch.fft.irfft(_complex(z*amplitude[..., None].to(dev)), n)
-        return e.mul_(F.interpolate(self.envelope(len(x), max(2, n//25), s.flakes[k]).to(dev), n, mode='linear', align_corners=True))
+        z = torch.randn(len(x), 9, n//2 + 1, 2, generator=g, device=dev).mul_(s.muscle[k][:, None, :, None].to(dev))
+        e = torch.fft.irfft(torch.view_as_complex(z), n)
+        return e.mul_(_lines(self.envelope(len(x), n//25 + 2, s.flakes[k]).to(dev), 25, n)), torch.diag_embed(s.muscle_at[k])
 
 # %% ../nbs/04a_augment.ipynb #17fe1ffa
 class BaselineWander(Noise):
     "Drift of the half-cell potentials and breathing. Moody et al. 1984, Comput. Cardiol. 11:381; spectra of `recording.wander_power`."
+    every = 10   # it is so slow that fifty points a second do, and lines between them
     def __init__(self,
         p=.3,          # probability that an ECG is varied
         mv=(.02, .15)  # root mean square over the leads, from and to
     ): super().__init__(p, mv=mv)
 
-    def electrodes(self, x, s, k):
-        n, bins = x.shape[-1], s.wander.shape[1]
-        own, shared = _complex(self.normal(len(x), 9, bins, 2)), _complex(self.normal(len(x), 1, bins, 2))
-        z = (s.alike.to(own.dtype)@own)*s.wander[k][:, None]*s.wander_at[k][..., None] + shared*s.breath[k][:, None]*s.breath_at[k][..., None]
-        return torch.fft.irfft(z.to(x.device), 2*n)[..., :n]
+    def waves(self, x, s, k):
+        n, amplitude = x.shape[-1], torch.cat([s.wander[k][:, None].expand(-1, 9, -1), s.breath[k][:, None]], 1)
+        z = torch.view_as_complex(self.normal(*amplitude.shape, 2))*amplitude
+        shares = torch.cat([s.wander_at[k][..., None]*s.alike, s.breath_at[k][..., None]], 2)   # nine half-cells, and the breath
+        return torch.fft.irfft(z, round(2*n/self.every))[..., :n//self.every + 2], shares
 
 # %% ../nbs/04a_augment.ipynb #830ae981
 class MainsHum(Noise):
@@ -264,7 +275,7 @@ class MainsHum(Noise):
         super().__init__(p, mv=mv, hz=hz if isinstance(hz, (tuple, list)) else (hz,), notch=notch)
         if not self.hz or any(o not in (50, 60) for o in self.hz): raise ConfigError('mains_hum.hz', f'{hz!r}', 'Give 50, 60 or both.')
 
-    def electrodes(self, x, s, k):
+    def waves(self, x, s, k):
         b, t = len(x), torch.arange(x.shape[-1], device=x.device)/FS
         which = torch.tensor(self.hz)[self.integers(b, len(self.hz))]
         f = (which + .03*self.normal(b))[:, None]*torch.arange(1., 4)
@@ -273,7 +284,7 @@ class MainsHum(Noise):
         drift = self.uniform(b, 3, 2, high=2*math.pi).to(x.device)
         phase = 2*math.pi*f.to(x.device)[..., None]*t + drift[..., :1] + .5*torch.sin(2*math.pi*.1*t + drift[..., 1:])
         at = s.hum_at[k]*(2*self.integers(b*9, 2).view(b, 9) - 1)
-        return torch.einsum('be,bh,bht->bet', at.to(x.device), parts.to(x.device), torch.cos(phase))
+        return torch.cos(phase), at[..., None]*parts[:, None]
 
 # %% ../nbs/04a_augment.ipynb #a8383016
 class ElectrodeMotion(Noise):
@@ -284,7 +295,7 @@ class ElectrodeMotion(Noise):
     ): super().__init__(p, mv=mv)
     def loudness(self, noise): return noise.abs().amax((1, 2), keepdim=True)
 
-    def electrodes(self, x, s, k):
+    def waves(self, x, s, k):
         b, t = len(x), torch.arange(x.shape[-1], device=x.device)/FS
         u = lambda low, high: self.uniform(b, 3, 1, low=low, high=high).to(x.device)
         at, size = u(0, float(x.shape[-1]/FS)), u(-1, 1)
@@ -292,15 +303,12 @@ class ElectrodeMotion(Noise):
         swing = torch.exp(-((t - at)/u(.1, .8))**2)*torch.cos(2*math.pi*u(.3, 4)*(t - at) + u(0, 2*math.pi))
         jump = (t >= at)*torch.exp(-2*math.pi*s.highpass[k][:, None, None].to(x.device)*(t - at).clamp(min=0))
         wave = size*torch.where(u(0, 1) < .7, swing, jump)                        # (b,3,N)
-        where = F.one_hot(self.integers(3*b, 9), 9).view(b, 3, 9).float().to(x.device)
-        return where.transpose(1, 2)@wave
+        return wave, F.one_hot(self.integers(3*b, 9), 9).view(b, 3, 9).float().transpose(1, 2)
 
 # %% ../nbs/04a_augment.ipynb #9e569687
-def _without(x, keep):
-    "Leads that are not kept become zero, where at least one that was recorded is kept."
-    seen, _ = recorded(x)
-    some = (seen & keep).any(1, keepdim=True)
-    return x*(keep | ~some)[..., None]
+def _without(x, keep, seen):
+    "Leads that are not kept become zero, where at least one that was recorded, `seen`, is kept."
+    return x.mul_((keep | ~(seen & keep).any(1, keepdim=True))[..., None])
 
 class LeadDropout(ECGTransform):
     "Leads drop out, never all that were recorded. Oh et al. 2022, PMLR 174:338 (random lead masking)."
@@ -313,7 +321,7 @@ class LeadDropout(ECGTransform):
     def vary(self, x):
         u, (seen, _) = self.uniform(len(x), N_LEADS).to(x.device), recorded(x)
         last = (u + seen).argmax(1, keepdim=True)      # of those recorded, one stays whatever happens
-        return _without(x, (u >= self.share).scatter(1, last, True))
+        return _without(x, (u >= self.share).scatter(1, last, True), seen)
 
 class TimeMask(ECGTransform):
     "Some leads are zero for a stretch, as when contact is lost. Park et al. 2019, doi:10.21437/Interspeech.2019-2680."
@@ -354,7 +362,7 @@ class LeadSubset(ECGTransform):
 
     def vary(self, x):
         sets = torch.cat([lead_mask(c) for c in self.counts])
-        return _without(x, sets[self.integers(len(x), len(sets))].to(x.device))
+        return _without(x, sets[self.integers(len(x), len(sets))].to(x.device), recorded(x)[0])
 
 # %% ../nbs/04a_augment.ipynb #4a29ab19
 TRANSFORMS = {camel2snake(t.__name__): t for t in (TimeStretch, TimeShift, Gain, ChannelGain, BaselineWander, MuscleNoise, ElectrodeMotion, MainsHum, RandomCrop, TimeMask, LeadDropout, LeadSubset)}

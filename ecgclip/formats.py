@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/formats.html.md"""
 __all__ = ['read_mat', 'read_hdf5', 'read_dicom', 'read_edf', 'read_table_ecg', 'read_xml', 'read_scp']
 
 # %% ../nbs/02a_formats.ipynb #2355a73f
-import importlib, io, math, re, struct, tempfile, warnings, zlib
+import base64, importlib, io, math, re, struct, tempfile, warnings, zlib
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from .data import MAX_VALUES, RawECG, _ARRAY, _decode, _factor, _from_array, _nu
 
 # %% ../nbs/02a_formats.ipynb #4493afff
 _MOST_BYTES = 64_000_000  # of a file, or of what is unpacked from it
+_MOST_TEXT = 16_000_000
 
 def _optional(module, extra, where):
     "An optional library. Raises `ECGReadError` that names the extra to install."
@@ -354,7 +355,7 @@ def _check_edf(b, where):
 # %% ../nbs/02a_formats.ipynb #07df65b5
 def _table_lines(path):
     "Names of the columns, or nothing, and the numbers."
-    text, _ = _decode(_bytes(path), path)
+    text, _ = _decode(_bytes(path, _MOST_TEXT), path)
     head, _, rest = text.lstrip().partition('\n')
     mark = next((c for c in ',;\t' if c in head), None)
     names = [n.strip().strip('"\'') for n in head.split(mark)]
@@ -437,10 +438,39 @@ def _read_kit(path, verify=True, checked=None):
         return RawECG(x, float(leads[0].sampling_rate), [l.label for l in leads], _comments(p.age, dict(M='male', F='female').get(p.sex)),
                       notes, patient=str(p.patient_id or ''), report='\n'.join(s for s in statements if s))
 
+_MOST_XLI = 2_000_000   # bytes of a Philips recording unpacked: twelve leads at 1000 Hz for 83 seconds
+
+def _lzw_length(b, bits=10, most=_MOST_XLI):
+    "How many bytes LZW codes stand for, counted without unpacking them, until it is too much."
+    lengths, n, last, left, have = [1]*256, 0, 0, 0, 0
+    for byte in b:
+        left, have = (left << 8 | byte) & 0x3ffff, have + 8
+        if have < bits: continue
+        have -= bits
+        code = left >> have & ((1 << bits) - 1)
+        if code == (1 << bits) - 1 or n > most: break
+        k = lengths[code] if code < len(lengths) else last + 1
+        if last and len(lengths) < (1 << bits) - 1: lengths.append(last + 1)
+        n, last = n + k, k
+    return n
+
+def _check_xli(text, where):
+    "Raise `ECGReadError` for a Philips recording that unpacks into too much."
+    n = 0
+    for m in re.finditer(r'<(?:[\w.-]+:)?parsedwaveforms\b([^>]*)>([^<]*)<', text):
+        if 'XLI' not in m[1]: continue
+        with _reading(where, 'Philips recording'): b = base64.b64decode(''.join(m[2].split()))
+        at = 0
+        while at + 8 < len(b) and n <= _MOST_XLI:
+            size = int.from_bytes(b[at:at+4], 'little', signed=True)
+            n, at = n + _lzw_length(b[at + 8:at + 8 + max(size, 0)]), at + 8 + max(size, 0)
+    if n > _MOST_XLI: raise ECGReadError(where, f'a recording that unpacks into more than {_MOST_XLI} bytes', 'No resting ECG is so long; do not trust the file.')
+
 @add_format('.xml', name='XML file', takes=('verify',))
 def read_xml(path, verify=True)->RawECG:
     "An ECG from HL7 aECG (ANSI/HL7 V3), Philips Sierra or GE MUSE XML. Raises `ECGReadError`."
-    text = _check_xml(_bytes(path), path)
+    text = _check_xml(_bytes(path, _MOST_TEXT), path)
+    _check_xli(text, path)
     with tempfile.TemporaryDirectory() as folder:   # what was checked is what is read, and in an encoding that XML libraries know
         checked = Path(folder)/path.name
         checked.write_text(text, encoding='utf-8')
@@ -449,5 +479,5 @@ def read_xml(path, verify=True)->RawECG:
 @add_format('.scp', name='SCP-ECG file', takes=('verify',))
 def read_scp(path, verify=True)->RawECG:
     "An ECG from an SCP-ECG file (EN 1064, ISO 11073-91064). Raises `ECGReadError`."
-    _bytes(path)
+    _bytes(path, 1_000_000)   # a bit can mean a sample
     return _read_kit(path, verify)

@@ -15,6 +15,7 @@ __all__ = ['STORAGE', 'SMALL_CARD', 'SMALL_LIMIT', 'MOST_PAIRS', 'UNKNOWN_PAIRS'
 # %% ../nbs/05_loaders.ipynb #b50a64ea
 import hashlib, json, math, multiprocessing, os, random, shutil, sys, tempfile, time
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -367,7 +368,7 @@ class Pairs:
 
     def ecgs(self, idxs):
         "Signals (B,12,5000) in mV, or images (B,T,36,H,W) as they are stored."
-        if self.store is None: return TensorECG(torch.from_numpy(self.data.ecgs(idxs)))
+        if self.store is None: return TensorECG(torch.from_numpy(np.ascontiguousarray(self.data.ecgs(idxs))))   # lead after lead, as what follows reads it
         return torch.from_numpy(self.store.read(self.rows[idxs]))
 
     def text(self, idxs):
@@ -615,7 +616,8 @@ class PairLoader(DataLoader):
         **kwargs          # of fastai's `DataLoader`
     ):
         super().__init__(dataset, bs, **kwargs)
-        self.rng, self.batch_tfms = random.Random(seed), Pipeline(batch_tfms or [], split_idx)
+        self.rng, self.batch_tfms = random.Random(seed), Pipeline(deepcopy(batch_tfms or []), split_idx)
+        for t in self.batch_tfms.fs: t.inplace = True   # a batch is nobody else's
     def before_iter(self):
         super().before_iter()
         reseed(self.batch_tfms.fs, _next(self.rng))   # each epoch varies otherwise, in a way that the order's generator decides

@@ -80,7 +80,7 @@ class SignalReport:
 
     def __repr__(self):
         if self.ok: return 'SignalReport: nothing odd'
-        return '\n'.join(['SignalReport:'] + [f'  {"ERROR " if i.error else ""}{i.kind}: {n}' for i, n in zip(self.issues, self.notes)])
+        return '\n'.join(['SignalReport:'] + [f'  {"ERROR " if i.error else ""}{n}' for i, n in zip(self.issues, self.notes)])
 
 # %% ../nbs/01b_signal.ipynb #8ce96e83
 def _runs(b):

@@ -589,6 +589,6 @@ def recorded(
 ):       # leads `(B,12)`, False for one that is constant throughout; samples `(B,)` until the record ends
     "Which leads were recorded, and until when: zeros in all leads for the last 0.2 s or more are not part of the record."
     ecg, n = ecg.as_subclass(torch.Tensor), ecg.shape[-1]
-    low, high = ecg.aminmax(dim=-1)
-    after = (ecg != 0).any(1).flip(-1).int().argmax(-1)   # zeros at the end; none in an ECG that is zero everywhere
-    return high > low, torch.where(after >= _TAIL, n - after, n)
+    some = (ecg.amin(1) != 0) | (ecg.amax(1) != 0)
+    after = some.flip(-1).int().argmax(-1)                # zeros at the end; none in an ECG that is zero everywhere
+    return ecg.amax(-1) > ecg.amin(-1), torch.where(after >= _TAIL, n - after, n)
