@@ -112,7 +112,7 @@ class RetrievalReport:
         for k in ('text_to_image_median_rank', 'image_to_text_median_rank'):
             for s in ('', '_group'):
                 r = self.table.loc[k+s]
-                yield k+s, f'{r.value:g}', '', f'{r.chance:g}', '', f'{r.ceiling:g}'
+                yield k+s, f'{r.value:g}', f'{r.low:g} to {r.high:g}', f'{r.chance:g}', '', f'{r.ceiling:g}'
 
     def _head(self):
         return (f'{self.name or "retrieval"}: {self.n} records of {self.n_patients} patients, {self.n_groups} distinct reports; '

@@ -252,13 +252,17 @@ def retrieval_metrics(
 ):                     # metric -> number; with `return_hits` a tuple of it and `retrieval_hits`
     """Retrieval metrics over the whole set, strict and (suffix `_group`) group-aware: `text_to_image_*` and `image_to_text_*`
     with `top1`, `top5`, `top10`, `mrr`, `median_rank`, and `mean_recall`. Raises `MetricError`, see `retrieval_ranks`."""
-    ranks = retrieval_ranks(ecg_emb, text_emb, groups, text_ids=text_ids, chunk=chunk)
+    res, hits, _ = _all_metrics(retrieval_ranks(ecg_emb, text_emb, groups, text_ids=text_ids, chunk=chunk))
+    return (res, hits) if return_hits else res
+
+def _all_metrics(ranks):
+    "Metrics, the values of each query, and the ranks."
     hits = retrieval_hits(ranks)
     res = {k: float(v.mean()) for k, v in hits.items()}
     for d in _DIRECTIONS:
         res[f'{d}_median_rank'] = float(np.median(ranks[d].rank))
         res[f'{d}_median_rank_group'] = float(np.median(ranks[d].group))
-    return (res, hits) if return_hits else res
+    return res, hits, ranks
 
 # %% ../nbs/10_metrics.ipynb #0d3c1c82
 def _miss(n, sizes, k):
@@ -388,6 +392,14 @@ def bootstrap_ci(
     return Interval(v.mean(), *bootstrap(lambda w: w@v/w.sum(1), len(v), patients, n=n, seed=seed, level=level))
 
 # %% ../nbs/10_metrics.ipynb #e3f379db
+def _weighted_median(v, w):
+    "(b,) medians of values (N,) that occur w (b,N) times; the mean of the two middle ones of an even number, as NumPy's."
+    order = np.argsort(v, kind='stable')
+    v, c = v[order], np.cumsum(w[:, order], 1)
+    half = c[:, -1:]/2
+    return (v[(c >= half).argmax(1)] + v[(c > half).argmax(1)])/2
+
+# %% ../nbs/10_metrics.ipynb #d8a30668
 def retrieval_report_ci(
     ecg_emb,        # (N,D) ECG embeddings, unit length
     text_emb,       # (N,D) report embeddings, unit length, in the same order
@@ -395,17 +407,18 @@ def retrieval_report_ci(
     patients=None,  # (N,) patient ids; None means that each record is a patient
     *, text_ids=None, n=2000, seed=0, level=0.95, chunk=256
 ):                  # DataFrame, one row a metric: value, low, high, chance, blind, ceiling
-    """Retrieval metrics with patient-bootstrap intervals beside `chance_levels`, `blind_levels` and `ceiling_levels`; medians have no interval.
+    """Retrieval metrics with patient-bootstrap intervals beside `chance_levels`, `blind_levels` and `ceiling_levels`.
     With groups, also the means over distinct reports (suffix `_macro`)."""
     import pandas as pd
-    metrics, hits = retrieval_metrics(ecg_emb, text_emb, groups, text_ids=text_ids, chunk=chunk, return_hits=True)
+    metrics, hits, ranks = _all_metrics(retrieval_ranks(ecg_emb, text_emb, groups, text_ids=text_ids, chunk=chunk))
     groups = _ids(groups, len(ecg_emb), 'groups')
+    medians = {f'{d}_median_rank{s}': ranks[d].group if s else ranks[d].rank for d in _DIRECTIONS for s in ('', '_group')}
     chance, blind, values = chance_levels(groups) | macro_chance(groups), blind_levels(groups), np.stack(list(hits.values()), 1)
     ceiling = ceiling_levels(groups if text_ids is None else text_ids)
     metrics |= {k: float(v[0]) for k, v in macro_hits(hits, groups).items()}
-    def stat(w): return np.concatenate([w@values/w.sum(1, keepdims=True), np.stack(list(macro_hits(hits, groups, w).values()), 1)], 1)
+    def stat(w): return np.concatenate([w@values/w.sum(1, keepdims=True), np.stack(list(macro_hits(hits, groups, w).values()), 1), np.stack([_weighted_median(v, w) for v in medians.values()], 1)], 1)
     low, high = bootstrap(stat, len(values), patients, n=n, seed=seed, level=level)
-    ci = {k: (l, h) for k, l, h in zip([*hits, *macro_chance(groups)], low, high)}
+    ci = {k: (l, h) for k, l, h in zip([*hits, *macro_chance(groups), *medians], low, high)}
     rows = {k: (v, *ci.get(k, (np.nan, np.nan)), chance[k], blind.get(k, np.nan), ceiling.get(k, 1.)) for k, v in metrics.items()}
     return pd.DataFrame.from_dict(rows, orient='index', columns=['value', 'low', 'high', 'chance', 'blind', 'ceiling'])
 

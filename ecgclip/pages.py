@@ -151,6 +151,7 @@ def evaluate_model(
     fractions=FRACTIONS, seeds=(0, 1, 2), untrained=3, rare_below=10, n_boot=1000, scaling='platt', cache=None, batch_size=32, epochs=10, name='model'
 )->Evaluation:
     "Judge a model on the test records of `data` in every way this package knows; `fine_tune` in `parts` is slow, and has to be asked for (`epochs` each). Raises `ECGClipError` for fewer than two test records."
+    if hasattr(model, 'config'): data = data.grouped(model.config.groups_by)
     sets = {s: d for s in ('train', 'valid', 'test') if len(d := data.subset(s))}
     if len(sets.get('test', ())) < 2: raise ECGClipError(data.name, 'fewer than two test records', 'Mark some in the column split, or give a set of which all are to be judged.')
     o = dict(language=language or getattr(getattr(model, 'config', None), 'language', 'zh'), rare_below=rare_below, rare_below_group=min(5, rare_below), n_boot=n_boot, untrained=untrained, scaling=scaling, batch_size=batch_size, epochs=epochs)

@@ -71,13 +71,17 @@ def merl_split(
 # %% ../nbs/13c_protocols.ipynb #39d694bd
 def record_paths(
     folder
-)->dict:   # name -> path of the header
-    "All WFDB records below a folder by name. A name that stands for two different records raises `ECGClipError`."
+)->dict:   # name -> path of the header, or the two paths of a name that stands for different records
+    "All WFDB records below a folder by name."
     out = {}
     for p in sorted(Path(folder).rglob('*.hea')):
-        if p.stem in out and out[p.stem].read_bytes() != p.read_bytes(): raise ECGClipError(p, f'{out[p.stem]} has the same name and is another record', 'Take one of them out of the folder.')
-        out.setdefault(p.stem, p)
+        old = out.setdefault(p.stem, p)
+        if isinstance(old, Path) and old != p and old.read_bytes() != p.read_bytes(): out[p.stem] = (old, p)
     return out
+
+def _the_path(paths, name):
+    if isinstance(paths[name], tuple): raise ECGClipError(paths[name][1], f'{paths[name][0]} has the same name and is another record', 'Take one of them out of the folder.')
+    return paths[name]
 
 class _FirstSamples:
     "Records of which only the first samples are kept, the rest is zero; as `_Files`."
@@ -99,7 +103,7 @@ def protocol_data(
     there = records.record.isin(paths).to_numpy()
     r = records[there]
     df = pd.DataFrame(dict(record=r.record, report='', patient_id=r.patient.astype(str), split='valid' if split == 'val' else split, codes='', source=_MERL[task].title, age=np.nan, sex=''))
-    store = _Files([paths[k] for k in r.record], short='pad', extra='drop')
+    store = _Files([_the_path(paths, k) for k in r.record], short='pad', extra='drop')
     if task == 'icbeb' and cpsc_samples: store = _FirstSamples(store, cpsc_samples)
     return ECGData(df, store, f'{_MERL[task].title} {split}', groups=np.arange(len(df))), labels[there].to_numpy(), list(labels.columns), len(records)
 
