@@ -118,7 +118,7 @@ def access(folder, tmp, batch=64, batches=6):
     rate = {n: dict(zip(('ecgs_per_second', 'ecgs_per_cpu_second'), (round(batch*batches/min(o)) for o in zip(*t)))) for n, t in times.items()}
     return dict(batch=batch, **rate, packed_to_files=round(rate['packed']['ecgs_per_cpu_second']/rate['files']['ecgs_per_cpu_second'], 1))
 
-def tables(tmp, n=40_000):
+def tables(tmp, n=8_000):
     "CPU milliseconds a record of what one process does for all records of a set like MIMIC-IV-ECG: reading its tables, splits, groups of reports, the index, the findings."
     import hashlib
     import pandas as pd
