@@ -58,19 +58,19 @@ def few_epoch(data):
     from ecgclip.core import Config
     from ecgclip.learner import pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
-    data.df['split'] = ['valid' if i < 2 else 'train' for i in range(len(data))]
+    data.df['split'] = ['valid' if i < 1 + (len(data) > 3) else 'train' for i in range(len(data))]
     config = Config.demo(epochs=1, batch_size=3, device='cpu', workers=0, ecg_encoder='vit1d_tiny', ecg_args=dict(dim=32, depth=1, heads=2), text_args=dict(dim=32, layers=1, heads=2))
     with contextlib.redirect_stdout(io.StringIO()): (learn := pretrain_learner(ecg_dataloaders(data, config=config, verbose=False))).fit(1)
     return 'done, from Python' if np.isfinite(learn.recorder.losses).all() else 'a loss that is not finite'
 
-def folders(data, tmp):
+def folders(data, tmp, only=()):
     counts, out = readme_counts(data), {}
-    for folder in sorted(p for p in data.iterdir() if p.is_dir()):
+    for folder in sorted(p for p in data.iterdir() if p.is_dir() and (not only or p.name in only)):
         r = through(folder, tmp, *(['--max-bad', '1'] if folder.name == 'quirks' else []))
         if folder.name in counts: r |= dict(readme=counts[folder.name], agrees=r.get('records', 0) + r.get('skipped', 0) == counts[folder.name])
         out[folder.name] = r
         print(folder.name, r, flush=True)
-    for key in ('mimic_iv_ecg', 'ptb', 'cpsc2018', 'code15', 'code_test'):
+    for key in () if only else ('mimic_iv_ecg', 'ptb', 'cpsc2018', 'code15', 'code_test'):
         r = through(example_source(key, tmp/f'made-{key}', 40), tmp)
         out[f'{key}, made-up records in its format'] = r | dict(readme=40, agrees=r.get('records') == 40)
         print(key, r, flush=True)
@@ -118,7 +118,7 @@ def access(folder, tmp, batch=64, batches=6):
     rate = {n: dict(zip(('ecgs_per_second', 'ecgs_per_cpu_second'), (round(batch*batches/min(o)) for o in zip(*t)))) for n, t in times.items()}
     return dict(batch=batch, **rate, packed_to_files=round(rate['packed']['ecgs_per_cpu_second']/rate['files']['ecgs_per_cpu_second'], 1))
 
-def tables(tmp, n=40_000):
+def tables(tmp, n=8_000):
     "CPU milliseconds a record of what one process does for all records of a set like MIMIC-IV-ECG: reading its tables, splits, groups of reports, the index, the findings."
     import hashlib
     import pandas as pd
@@ -154,10 +154,16 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', required=True, type=Path, help='folder of folders, with a README.md')
     p.add_argument('--json', type=Path, default=Path(__file__).parent/'results'/'prepare.json')
+    p.add_argument('--only', nargs='+', default=(), metavar='FOLDER', help='only these folders; the rest of the results stays')
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as t:
         tmp = Path(t)
         ptbxl = a.data/'ptbxl'
+        if a.only:
+            result = json.loads(a.json.read_text(encoding='utf-8'))
+            result['folders'] |= folders(a.data, tmp, a.only)
+            a.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+            return
         result = dict(machine=dict(processor=processor(), cores=os.cpu_count(), load=round(os.getloadavg()[0], 1), python=platform.python_version()), speed=throughput(ptbxl, tmp), access=access(ptbxl, tmp), tables=tables(tmp))
         print(result, flush=True)
         result['memory_mb'] = {f'{k*243} records': peak(ptbxl, k, tmp/f'memory-{k}') for k in (1, 8)}

@@ -277,7 +277,7 @@ def _prepare_parser():
     g.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of files that do not state it (a column fs does, row by row); else 500')
     g.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of files that do not state it (a column unit does, row by row); else mV')
     g.add_argument('--gain', type=float, metavar='X', help='steps a unit, of files of raw numbers')
-    g.add_argument('--short', choices=('error', 'pad'), help='records under ten seconds: an error, or zeros at the end (default: error; pad for CPSC and CODE, which have many)')
+    g.add_argument('--short', choices=('error', 'pad'), help='records under ten seconds: an error, or zeros at the end (default: error; pad for CPSC, Georgia and CODE, which have many)')
     g.add_argument('--long', choices=('first', 'centre', 'error'), help='records over ten seconds: the first ten, those in the middle, or an error (default: first)')
     g.add_argument('--missing', choices=('error', 'zero'), help='a lead that is missing and cannot be computed: an error, or zeros (default: error)')
     g.add_argument('--extra', choices=('error', 'drop'), help='leads beyond the twelve: an error, or left out (default: error; drop for PTB)')

@@ -287,8 +287,7 @@ def read_dicom(path)->RawECG:
     b = _bytes(path)
     with _reading(path, 'DICOM file'), warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        meta = pydicom.filereader.read_file_meta_info(path)
-        if meta.get('TransferSyntaxUID') == '1.2.840.10008.1.2.1.99': raise ECGReadError(path, 'a deflated DICOM file', 'Save it without compression.')
+        if b'1.2.840.10008.1.2.1.99' in b: raise ECGReadError(path, 'a deflated DICOM file', 'Save it without compression.')
         ds = pydicom.dcmread(io.BytesIO(b))
         groups = ds.get('WaveformSequence') or []
         i = _dicom_group(groups, path)

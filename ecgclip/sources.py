@@ -350,7 +350,7 @@ def find_source(
     return SOURCES[key], at
 
 # %% ../nbs/02b_sources.ipynb #1bd8e3ba
-_READ = dict(cpsc2018=dict(short='pad'), cpsc2018_extra=dict(short='pad'), challenge=dict(short='pad'), code15=dict(short='pad'), code_test=dict(short='pad'), ptb=dict(extra='drop'))
+_READ = dict(cpsc2018=dict(short='pad'), cpsc2018_extra=dict(short='pad'), georgia=dict(short='pad'), challenge=dict(short='pad'), code15=dict(short='pad'), code_test=dict(short='pad'), ptb=dict(extra='drop'))
 
 _EXAM_SETTINGS = {'short', 'long', 'missing', 'extra', 'invalid', 'band', 'baseline', 'unit'}
 
