@@ -73,7 +73,9 @@ def _search(argv):
     found = load_index(a.index, a.checkpoint, a.device).search(a.query, a.k, where=a.where, reports=a.reports)
     print(found)
     if a.json: found.to_json(a.json)
-    if a.plot: found.plot(path=a.plot)
+    if a.plot:
+        import matplotlib.pyplot as plt
+        plt.close(found.plot(path=a.plot))
 
 def search(argv=None):
     "The command `ecgclip-search`."
