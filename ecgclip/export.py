@@ -108,7 +108,7 @@ def _write_graph(tower, path, ecgs):
     "Trace the tower, with a free number of ECGs where the tracer can follow, which over images it cannot, and write it."
     import logging, warnings
     from torch.nn.attention import SDPBackend, sdpa_kernel
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    for o in ('torch.onnx', 'onnxscript', 'onnx_ir'): logging.getLogger(o).setLevel(logging.ERROR)
     with torch.no_grad(), _plain_tensors(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():   # fused attention has no ONNX form, its formula has
         warnings.simplefilter('ignore')
         free = isinstance(tower.images, nn.Identity)
