@@ -6,7 +6,7 @@ Docs: https://ecgclip.github.io/ecgclip/cli.html.md"""
 
 # %% auto #0
 __all__ = ['add_config_options', 'config_from_args', 'new_run_folder', 'draw_run', 'pretrain_run', 'pretrain', 'prepare',
-           'evaluate']
+           'evaluate', 'compare']
 
 # %% ../nbs/17_cli.ipynb #35f69814
 import argparse, json, os, sys, textwrap, types, warnings
@@ -391,7 +391,9 @@ def prepare(argv=None):
 
 # %% ../nbs/17_cli.ipynb #a7c0de04
 def _evaluate_parser():
-    p = _parser('evaluate', 'Retrieval figures of a checkpoint, with intervals and chance levels.', 'examples:\n  ecgclip-evaluate checkpoints_pretrain/run-001/best\n  ecgclip-evaluate checkpoints_pretrain/run-001/best my.csv --split all --json report.json')
+    p = _parser('evaluate', 'Judge a checkpoint: retrieval figures with intervals and chance levels; with --out everything, in tables, figures and one page.',
+        'examples:\n  ecgclip-evaluate checkpoints_pretrain/run-001/best\n  ecgclip-evaluate checkpoints_pretrain/run-001/best my.csv --split all --json report.json\n  ecgclip-evaluate checkpoints_pretrain/run-001/best my-set --out report --task ptbxl_super\n'
+        '  ecgclip-evaluate checkpoints_pretrain/run-001/best DIR --protocol merl --out merl')
     p.add_argument('checkpoint', help='a folder such as run-001/best')
     p.add_argument('data', nargs='?', help='a table or a prepared folder; nothing means the embedded sample')
     p.add_argument('--split', default='test', choices=('train', 'valid', 'test', 'all'), help='which records (default: %(default)s)')
@@ -399,7 +401,49 @@ def _evaluate_parser():
     p.add_argument('--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, cuda:1 or mps')
     p.add_argument('--data-root', metavar='TEXT', help='where relative paths of a table are looked for after its own folder')
     p.add_argument('--json', metavar='FILE', help='also write all figures there')
+    g = p.add_argument_group('everything: zero-shot, probes, fewer leads, subgroups')
+    g.add_argument('--out', metavar='FOLDER', help='judge in every way, and write JSON, CSV, Markdown, LaTeX, figures and report.html there')
+    g.add_argument('--task', metavar='TASK', help='ptbxl_super, ptbxl_sub, ptbxl_form, ptbxl_rhythm, cpsc2018, chapman, or findings with commas such as AF,LBBB,室性早搏; nothing takes those that occur often enough')
+    g.add_argument('--language', choices=('zh', 'en', 'both'), help='of the prompts; nothing means that of the checkpoint')
+    g.add_argument('--seeds', type=int, default=3, metavar='N', help='of probes and untrained copies (default: %(default)s)')
+    g.add_argument('--parts', default='retrieval,zero_shot,probe,robustness,subgroups', metavar='LIST', help='what to judge (default: %(default)s); fine_tune trains all weights too, and is slow')
+    g.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s)')
+    g.add_argument('--cache', metavar='FOLDER', help='where frozen features are kept')
+    g.add_argument('--embedding', choices=('pca', 'umap'), default='pca', help='how embeddings are drawn (default: %(default)s)')
+    g.add_argument('--save-findings', action='store_true', help='write names, scaling and thresholds of the findings, chosen on validation records, into the checkpoint, for model.predict')
+    g = p.add_argument_group('published protocols')
+    g.add_argument('--protocol', choices=('merl',), help='fill the table of this protocol; DATA is a folder with its splits and the records')
+    g.add_argument('--prompts', metavar='FILE', help='CKEPE_prompt.json of MERL instead of the prompts of this package')
+    g.add_argument('--partial', action='store_true', help='run although test records are missing; the figures are then not those of the protocol')
     return p
+
+def _task(text):
+    "A task by name, or a list of findings."
+    from ecgclip.prompts import list_tasks
+    return None if text is None else text if text in list_tasks() else [t.strip() for t in text.split(',') if t.strip()]
+
+def _protocol(a, model):
+    from ecgclip.protocols import ckepe_prompts, run_merl
+    if not a.data or not Path(a.data).is_dir(): raise ECGClipError('--protocol', f'{a.data or "no data"} is no folder', 'Name the folder that holds data_split and the records.')
+    report = run_merl(model, a.data, language=a.language or model.config.language, prompts=ckepe_prompts(a.prompts) if a.prompts else None, seeds=tuple(range(a.seeds)), n_boot=a.resamples,
+                      max_missing=1. if a.partial else .01, cache=a.cache, batch_size=a.batch_size, progress=True, name=f'{model.config.ecg_encoder} (this checkpoint)')
+    print(report)
+    if a.out:
+        from ecgclip.pages import save_protocol
+        print(f'\nIn {save_protocol(report, a.out)}: protocol.json, .csv, .md, .tex')
+
+def _whole(a, model, data):
+    from ecgclip.learner import write_findings
+    from ecgclip.pages import PARTS, evaluate_model, save_evaluation
+    parts = tuple(o.strip() for o in a.parts.split(','))
+    if wrong := set(parts) - {*PARTS, 'fine_tune'}: raise ECGClipError('--parts', f'{sorted(wrong)[0]!r} is not known', f'Choose from {", ".join(PARTS)}, fine_tune.')
+    ev = evaluate_model(model, data, parts=parts, task=_task(a.task), language=a.language, seeds=tuple(range(a.seeds)), untrained=a.seeds, n_boot=a.resamples, cache=a.cache, batch_size=a.batch_size, name=str(Path(a.checkpoint)))
+    print(ev)
+    if a.out: print(f'\nIn {save_evaluation(ev, a.out, a.embedding)}: report.html holds everything; report.json, and a CSV, Markdown and LaTeX file for each table')
+    if a.save_findings:
+        if ev.head is None: raise ECGClipError('--save-findings', 'no validation record has a finding of these classes', 'Choose other classes with --task, or a set with more validation records.')
+        print(f'{write_findings(a.checkpoint, ev.head)} now holds {len(ev.head.classes)} findings: load_pretrained(...).predict(ecg)')
+    return ev
 
 def _evaluate(argv):
     from ecgclip.data import open_data
@@ -409,7 +453,14 @@ def _evaluate(argv):
     if a.json and not Path(a.json).absolute().parent.is_dir(): raise ECGClipError(a.json, 'its folder does not exist', 'Make it, or name another file.')
     if a.batch_size < 1: raise ECGClipError('--batch-size', f'{a.batch_size} is below 1', 'Give a number above 0.')
     model = load_pretrained(a.checkpoint, device=a.device)
+    if a.protocol: return _protocol(a, model)
     data = open_data(a.data, language=model.config.language, detail=model.config.detail, **(dict(root=a.data_root) if a.data and a.data_root else {}))
+    if a.out or a.save_findings:
+        if a.split == 'all': data.df['split'] = 'test'
+        elif a.split != 'test': raise ECGClipError('--split', f'{a.split!r} with --out', 'The test records judge, the others teach; give --split all to judge by all records, without probes and thresholds.')
+        ev = _whole(a, model, data)
+        if a.json and ev.retrieval is not None: ev.retrieval.to_json(a.json)
+        return
     if a.split != 'all': data = data.subset(a.split)
     if not len(data): raise ECGClipError(a.data or 'the embedded sample', f'no record in the split {a.split!r}', 'Choose another one with --split, or --split all.')
     print(*data.notes, sep='\n')
@@ -422,8 +473,26 @@ def evaluate(argv=None):
     "The command `ecgclip-evaluate`."
     _run(_evaluate, argv)
 
+def _compare_parser():
+    p = _parser('compare', 'Put evaluations side by side, and test what differs on the same records.', 'example:\n  ecgclip-compare report-a report-b report-c --out comparison')
+    p.add_argument('runs', nargs='+', help='folders that ecgclip-evaluate --out wrote; the first is what the others are tested against')
+    p.add_argument('--names', nargs='+', help='of the runs')
+    p.add_argument('--out', metavar='FILE', help='also write it there: .md, .tex, .csv or .json')
+    return p
+
+def _compare(argv):
+    from ecgclip.compare import compare, save_comparison
+    a = _compare_parser().parse_args(argv)
+    c = compare(a.runs, names=a.names)
+    print(c)
+    if a.out: save_comparison(c, a.out)
+
+def compare(argv=None):
+    "The command `ecgclip-compare`."
+    _run(_compare, argv)
+
 # %% ../nbs/17_cli.ipynb #cd15a002
 if __name__ == '__main__':
-    commands = dict(pretrain=pretrain, prepare=prepare, evaluate=evaluate)
+    commands = dict(pretrain=pretrain, prepare=prepare, evaluate=evaluate, compare=compare)
     if sys.argv[1:2] and sys.argv[1] in commands: commands[sys.argv[1]](sys.argv[2:])
     else: sys.exit(f'usage: python -m ecgclip.cli {{{",".join(commands)}}} ...')

@@ -64,7 +64,7 @@ def task_classes(
 
 # %% ../nbs/13a_prompts.ipynb #b69a0e5a
 _PRESENT = dict(zh=('{}', '心电图示{}', '提示{}'), en=('{}', 'ECG shows {}', 'findings consistent with {}'))
-_ABSENT = dict(zh=('未见{}', '无{}', '心电图未见{}'), en=('no {}', 'no evidence of {}', 'without {}'))
+_ABSENT = dict(zh=('未见{}', '无{}', '未发现{}'), en=('no {}', 'no evidence of {}', 'without {}'))
 _OPPOSITE = dict(NORM=dict(zh=('异常心电图', '心电图异常', '不正常心电图'), en=('abnormal ECG', 'abnormal electrocardiogram', 'the ECG is abnormal')),
                  NSR=dict(zh=('非窦性心律', '无窦性心律'), en=('no sinus rhythm', 'not in sinus rhythm', 'non-sinus rhythm')))   # what says the contrary
 _WHOLE = dict(   # classes that are more than their parts: what stands for all of it comes first

@@ -106,8 +106,9 @@ def fit_temperature(
     y,     # (N,) 0, 1 or NaN, of validation records
     logit  # (N,)
 )->Scaling:
-    "Temperature scaling of a logit: the slope is one over the temperature, the offset 0."
+    "Temperature scaling of a logit: the slope is one over the temperature, the offset 0. Without positives or without negatives nothing can be learnt, and the slope is 1."
     y, logit = _known(y, logit)
+    if y.min() == y.max(): return Scaling(1., 0.)
     sd = logit.std() or 1.
     return Scaling(float(_newton(logit[:, None]/sd, y)[0]/sd), 0.)
 
