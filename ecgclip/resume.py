@@ -10,15 +10,14 @@ __all__ = ['STATE_FORMAT', 'MACHINE', 'TIMES', 'pack', 'unpack', 'random_state',
            'standing', 'SaveRun', 'WriteHistory', 'StopSignal', 'clear_errors', 'progress', 'finish',
            'changed_settings', 'find_run', 'run_lock', 'check_state', 'say_resumed', 'state_differences']
 
-# %% ../nbs/11b_resume.ipynb #180b37b3
+# %% ../nbs/11b_resume.ipynb #23e149a0
 import hashlib, json, math, os, random, re, shutil, signal, threading, time
+from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from collections import defaultdict
 from fastai.learner import Learner
 from fastai.optimizer import Optimizer
 from fastai.torch_core import get_model, num_distrib, rank_distrib
@@ -27,7 +26,7 @@ from fastcore.foundation import L
 from .callback import BestModel, EpochCallback, History, MonitorCallback, TrainingError
 from .core import CheckpointError, Config, ConfigError, ECGClipError, RunTerminated, new_file, new_folder
 
-# %% ../nbs/11b_resume.ipynb #91059bca
+# %% ../nbs/11b_resume.ipynb #06398690
 def _plain(k): return isinstance(k, str) and not k.startswith('$')
 
 def pack(
@@ -66,7 +65,7 @@ def unpack(
     return {'$tensor': lambda: tensors[v], '$array': lambda: inner(v).numpy(), '$items': lambda: {k: inner(o) for k, o in v},
             '$tuple': lambda: tuple(map(inner, v)), '$float': lambda: float(v)}[kind]()
 
-# %% ../nbs/11b_resume.ipynb #b9e30695
+# %% ../nbs/11b_resume.ipynb #2976ed37
 def _inner(dl): return dl.__dict__.get('dl', dl)   # what a loader that deals batches out to several processes wraps
 
 def random_state(
@@ -88,7 +87,7 @@ def set_random_state(state, loaders=()):
         dl.rng.setstate(s['rng'])
         if s['epoch'] is not None: dl.dataset.epoch = s['epoch']
 
-# %% ../nbs/11b_resume.ipynb #e3f7d48b
+# %% ../nbs/11b_resume.ipynb #30a96081
 STATE_FORMAT = 1
 _JSON, _TENSORS, _STATES = 'resume.json', 'resume.safetensors', 'states'
 
@@ -149,7 +148,7 @@ def latest_state(
     if folders: raise CheckpointError(Path(run)/_STATES, f'all {len(folders)} states are damaged', 'Start a new run.')
     return None, None
 
-# %% ../nbs/11b_resume.ipynb #04c4eaf4
+# %% ../nbs/11b_resume.ipynb #086c09f6
 def _attrs(cb): return getattr(type(cb), 'resume_attrs', ())
 
 def _remembering(learn): return {type(cb).__name__: cb for cb in learn.cbs if _attrs(cb)}
@@ -191,7 +190,7 @@ def _restore_recorder(learn, state):
     rec.values, rec.iters, rec.lrs, rec.losses = [L(v) for v in saved['values']], saved['iters'], saved['lrs'].tolist(), [torch.tensor(o, dtype=torch.float32) for o in saved['losses']]
     _smooth(learn).count, _smooth(learn).val = state['smooth']['count'], state['smooth']['val']
 
-# %% ../nbs/11b_resume.ipynb #1a5aa6bc
+# %% ../nbs/11b_resume.ipynb #aae12bc3
 def data_checksum(
     dls  # DataLoaders
 )->str:
@@ -202,7 +201,7 @@ def data_checksum(
         for k in ('record', 'report'): h.update('\0'.join(map(str, t.df[k])).encode() + b'\1')
     return h.hexdigest()
 
-# %% ../nbs/11b_resume.ipynb #862d5140
+# %% ../nbs/11b_resume.ipynb #d88e4413
 def link_files(
     source,  # folder of a state
     dest     # folder to make
@@ -316,7 +315,7 @@ class WriteHistory(EpochCallback):
             if not isinstance(cb, History) or not self.trained or rank_distrib(): continue
             with _writing(cb.path_csv, 'the history', cb.path_csv.parent): cb.write()
 
-# %% ../nbs/11b_resume.ipynb #0831b865
+# %% ../nbs/11b_resume.ipynb #2cf78ff4
 class StopSignal:
     "`with StopSignal() as stop:` notes a SIGTERM in `stop.asked` instead of dying of it."
     def __init__(self): self.asked, self.old = False, None
@@ -337,7 +336,7 @@ class StopSignal:
 
     def error(self, run): return RunTerminated(run, 'stopped by SIGTERM', standing(run)[:1].upper() + standing(run)[1:])
 
-# %% ../nbs/11b_resume.ipynb #a9999b71
+# %% ../nbs/11b_resume.ipynb #2c478466
 @contextmanager
 def clear_errors(
     run,       # folder of the run
@@ -361,7 +360,7 @@ def _worker_said(e):
     files = isinstance(e, OSError) or caught and caught[1] in {c.__name__ for c in ECGClipError.__subclasses__()}
     return str(e).strip().splitlines()[-1].split(': ', 1)[-1].rstrip('.') if caught and files else ''
 
-# %% ../nbs/11b_resume.ipynb #e7c41cfd
+# %% ../nbs/11b_resume.ipynb #51c04753
 MACHINE = ('device', 'workers', 'out', 'resume', 'track', 'wandb_project', 'watch', 'log_freq', 'data_root', 'token_cache')   # settings that may differ when a run goes on
 _PROGRESS = 'progress.json'
 
@@ -441,7 +440,7 @@ def say_resumed(run, folder, state):
     then = f'it was stopped within epoch {begun}, which starts again from its beginning' if begun == nxt else f'epoch {nxt} is next'
     return f'{run} goes on after epoch {state["epoch"]} (the last one is {state["n_epoch"] - 1}): {"all are done" if nxt >= state["n_epoch"] else then}.'
 
-# %% ../nbs/11b_resume.ipynb #6fd06a17
+# %% ../nbs/11b_resume.ipynb #91bc7c35
 TIMES = ('seconds', 'ecgs_per_second')
 
 def _timeless(state):
