@@ -5,7 +5,7 @@
     torchrun --nproc-per-node 2 benchmarks/batch.py gather  # seconds of gathering embeddings and of averaging gradients; on several nodes as torchrun starts there
 
 Results go to benchmarks/results/batch.json, with the machine they were taken on."""
-import argparse, json, os, platform, time, warnings
+import argparse, datetime, json, os, platform, time, warnings
 from pathlib import Path
 
 warnings.filterwarnings('ignore')
@@ -62,15 +62,16 @@ def memory(a):
     return dict(measure='peak of the allocator' if torch.device(a.device).type == 'cuda' else 'bytes of tensors that autograd keeps, parameters left out', steps=out)
 
 def exact(a):
-    "Largest difference of any gradient, plain and cached, relative to the largest gradient of its tensor."
+    "Largest difference between plain and cached gradients, and the largest gradient that float32 has to round."
     out = []
     for n in (1, 2, 7, 64):
         plain = step('resnet1d_tiny', n, None, a.device)[0]
         for micro in (1, 3, 5, 64):
             cached = step('resnet1d_tiny', n, micro, a.device)[0]
-            out.append(dict(batch=n, micro_batch=micro, difference=max((plain[k] - cached[k]).abs().max().item() for k in plain)))
+            out.append(dict(batch=n, micro_batch=micro, difference=max((plain[k] - cached[k]).abs().max().item() for k in plain), largest_gradient=max(g.abs().max().item() for g in plain.values())))
+            out[-1]['relative'] = out[-1]['difference']/max(out[-1]['largest_gradient'], 1e-12)
             print(out[-1], flush=True)
-    return dict(encoder='resnet1d_tiny', largest=max(o['difference'] for o in out), steps=out)
+    return dict(encoder='resnet1d_tiny', largest_relative=max(o['relative'] for o in out), steps=out)
 
 def seconds(f, n=10):
     "Median seconds of a call that all processes make together."
@@ -113,7 +114,7 @@ def main():
     if found is None: return
     done = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     name = torch.cuda.get_device_name() if torch.device(a.device).type == 'cuda' else platform.processor() or platform.machine()
-    done[a.what + ('' if a.device == 'cpu' else f' on {a.device}')] = dict(found, machine=f'{name}, {os.cpu_count()} CPUs, torch {torch.__version__}')
+    done[a.what + ('' if a.device == 'cpu' else f' on {a.device}')] = dict(found, machine=f'{name}, {os.cpu_count()} CPUs, torch {torch.__version__}', date=str(datetime.date.today()))
     tmp = RESULTS.with_name('.batch.json.new')
     tmp.write_text(json.dumps(done, indent=1) + '\n')
     os.replace(tmp, RESULTS)
