@@ -197,6 +197,7 @@ def _read_wfdb(path, verify=True):
 # %% ../nbs/02_data.ipynb #324524f7
 def _read_npy(path, fs=None, unit=None, leads=None):
     with _reading(path, 'NumPy file'): a = np.load(path, mmap_mode='r', allow_pickle=False)
+    if not isinstance(a, np.ndarray): raise ECGReadError(path, 'an archive, not an array', 'Such files end in .npz.')
     return _from_array(a, path, fs, unit, leads)
 
 def _read_npz(path, fs=None, unit=None, leads=None):
