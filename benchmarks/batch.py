@@ -32,7 +32,7 @@ class Spy(Callback):
     def before_step(self): self.learn.grads = {k: p.grad.clone() for k, p in self.model.named_parameters() if p.grad is not None}
 
 def step(encoder, n, micro, device, seed=0):
-    "One training step of `n` pairs without dropout; gradients, peak bytes, bytes of the signals, seconds."
+    "One training step of `n` pairs without dropout; gradients, peak bytes, bytes of the signals, processor seconds (which other work on the machine does not lengthen)."
     torch.manual_seed(seed)
     text = small_text_encoder(REPORTS, dim=32, layers=1, heads=2, dropout=0.)
     model = ECGCLIP(create_encoder(encoder), text)
@@ -46,32 +46,33 @@ def step(encoder, n, micro, device, seed=0):
     learn.remove_cb(ProgressCallback)
     cuda = torch.device(device).type == 'cuda'
     if cuda: torch.cuda.reset_peak_memory_stats()
-    began = time.perf_counter()
+    began = time.process_time()
     with learn.no_logging(), SavedBytes(model) as kept: learn.fit(1)
     peak = torch.cuda.max_memory_allocated() if cuda else kept.peak
-    return learn.grads, peak, signals.numel()*4, time.perf_counter() - began
+    return learn.grads, peak, signals.numel()*4, time.process_time() - began
 
 def memory(a):
     "Peak of a large batch in micro-batches of 5, beside a plain step of 5."
     out = []
     for encoder, n in a.sizes:
         _, five, _, _ = step(encoder, 5, None, a.device)
-        _, many, signals, seconds = step(encoder, n, 5, a.device)
-        out.append(dict(encoder=encoder, batch=n, micro_batch=5, peak_of_5=five, peak=many, signals=signals, ratio=round(many/(five + signals), 4), over_signals=round((many - signals)/five, 3), seconds=round(seconds, 1)))
+        _, many, signals, busy = step(encoder, n, 5, a.device)
+        out.append(dict(encoder=encoder, batch=n, micro_batch=5, peak_of_5=five, peak=many, signals=signals, ratio=round(many/(five + signals), 4), loss_bytes=4*n*n, processor_seconds=round(busy, 1)))
         print(out[-1], flush=True)
     return dict(measure='peak of the allocator' if torch.device(a.device).type == 'cuda' else 'bytes of tensors that autograd keeps, parameters left out', steps=out)
 
 def exact(a):
-    "Largest difference between plain and cached gradients, and the largest gradient that float32 has to round."
-    out = []
+    """Largest difference between plain and cached gradients, beside the largest gradient. Rounding depends on the size of a micro-batch; where a tower has ReLUs,
+    an activation within rounding of zero may pass in one and not in the other, which moves the gradients of its channel by more than rounding."""
+    out, encoder = [], a.encoders.split(',')[0]
     for n in (1, 2, 7, 64):
-        plain = step('resnet1d_tiny', n, None, a.device)[0]
+        plain = step(encoder, n, None, a.device)[0]
         for micro in (1, 3, 5, 64):
-            cached = step('resnet1d_tiny', n, micro, a.device)[0]
+            cached = step(encoder, n, micro, a.device)[0]
             out.append(dict(batch=n, micro_batch=micro, difference=max((plain[k] - cached[k]).abs().max().item() for k in plain), largest_gradient=max(g.abs().max().item() for g in plain.values())))
             out[-1]['relative'] = out[-1]['difference']/max(out[-1]['largest_gradient'], 1e-12)
             print(out[-1], flush=True)
-    return dict(encoder='resnet1d_tiny', largest_relative=max(o['relative'] for o in out), steps=out)
+    return dict(encoder=encoder, largest_relative=max(o['relative'] for o in out), steps=out)
 
 def seconds(f, n=10):
     "Median seconds of a call that all processes make together."
@@ -107,14 +108,14 @@ def main():
     p.add_argument('what', choices=('memory', 'exact', 'gather'))
     p.add_argument('--device', default='cpu')
     p.add_argument('--batch', type=int, default=1024, help='of the small encoders in `memory`')
-    p.add_argument('--encoders', default='resnet1d_tiny', help='with commas')
+    p.add_argument('--encoders', default='resnet1d_tiny', help='with commas; `exact` takes one')
     a = p.parse_args()
     a.sizes = [(e, a.batch) for e in a.encoders.split(',')]
     found = dict(memory=memory, exact=exact, gather=exchange)[a.what](a)
     if found is None: return
     done = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     name = torch.cuda.get_device_name() if torch.device(a.device).type == 'cuda' else platform.processor() or platform.machine()
-    done[a.what + ('' if a.device == 'cpu' else f' on {a.device}')] = dict(found, machine=f'{name}, {os.cpu_count()} CPUs, torch {torch.__version__}', date=str(datetime.date.today()))
+    done[a.what + (f' {a.encoders}' if a.what == 'exact' else '') + ('' if a.device == 'cpu' else f' on {a.device}')] = dict(found, machine=f'{name}, {os.cpu_count()} CPUs, torch {torch.__version__}', date=str(datetime.date.today()))
     tmp = RESULTS.with_name('.batch.json.new')
     tmp.write_text(json.dumps(done, indent=1) + '\n')
     os.replace(tmp, RESULTS)
