@@ -259,6 +259,7 @@ def _place(out, leads, raw, where):
 # %% ../nbs/02_data.ipynb #324524f7
 def _read_npy(path, item=None, **kwargs):
     a = _mapped(path)
+    if not isinstance(a, np.ndarray): raise ECGReadError(path, 'an archive, not an array', 'Such files end in .npz.')
     return _from_array(a if a.ndim < 3 else a[_position(item, len(a), path)], path, **kwargs)
 
 def _mapped(path):

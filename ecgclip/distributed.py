@@ -271,7 +271,7 @@ def after_validate(self:Distributed):
 
 @patch
 def _unite_loss(self:Distributed, ecg, text, target):
-    loss_func, device, avg = self.learn.loss_func.loss, get_model(self.model).log_scale.device, self.recorder.loss
+    loss_func, device, avg = self.old[2], get_model(self.model).log_scale.device, self.recorder.loss
     avg.total, avg.count, n = 0., 0, self.learn.dl.joint
     for i in range(0, len(ecg), n):
         e, t, y = (o[i:i + n].to(device) for o in (ecg, text, target))

@@ -24,7 +24,7 @@ from fastai.callback import hook  # Learner.summary
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.optimizer import Adam
-from fastai.torch_core import get_model, to_device
+from fastai.torch_core import get_model, rank_distrib, to_device
 from fastcore.basics import patch
 from torch import nn
 
@@ -355,7 +355,7 @@ def load_run(
     _load_weights(where, get_model(learn.model))
     load_optimizer(learn, state['opt'])
     for dl, n in zip(learn.dls.loaders, state['batch_sizes']): dl.bs = n
-    print(say_resumed(folder, where, state), *notes, sep='\n', flush=True)
+    if not rank_distrib(): print(say_resumed(folder, where, state), *notes, sep='\n', flush=True)
     return state
 
 def fit_run(
