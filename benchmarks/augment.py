@@ -40,7 +40,7 @@ def in_turns(jobs, device, repeats):
 
 def step(name, x):
     "A training step of an encoder, forward and backward."
-    args = Config.demo() if name == 'timesformer_tiny' else None
+    args = Config.timesformer() if name == 'timesformer_tiny' else None
     enc = create_encoder(name, **(dict(image_args=args.image_args, images=args.image_preset, **args.ecg_args) if args else {})).to(x.device).train()
     def run():
         enc.zero_grad(set_to_none=True)

@@ -29,7 +29,7 @@ ENCODERS = dict(   # label -> settings, by size
 def settings(a, label, seed):
     "The `Config` of one run: all but the encoder is the same."
     from ecgclip.core import Config
-    return Config.demo(image_preset='published', image_args={}, ecg_args={}).replace(**ENCODERS[a.size][label], epochs=a.epochs, batch_size=a.batch_size, lr_rate=a.lr_rate, text_encoder=a.text_encoder, seed=seed, device=a.device,
+    return Config.timesformer(image_preset='published', image_args={}, ecg_args={}).replace(**ENCODERS[a.size][label], epochs=a.epochs, batch_size=a.batch_size, lr_rate=a.lr_rate, text_encoder=a.text_encoder, seed=seed, device=a.device,
                        detail='full' if a.data else 'headline', data=a.data, max_tokens=256 if a.data else 64, monitor_epochs=1)
 
 def train(a, label, seed, data):

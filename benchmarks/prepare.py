@@ -16,7 +16,7 @@ from ecgclip.cli import prepare, pretrain
 from ecgclip.packed import open_packed, pack
 from ecgclip.sources import example_source, open_source
 
-SMALL = ['--preset', 'demo', '--epochs', '1', '--batch-size', '8', '--device', 'cpu', '--workers', '0', '--ecg-encoder', 'vit1d_tiny', '--ecg-args', '{"dim": 32, "depth": 1, "heads": 2}', '--text-args', '{"dim": 32, "layers": 1, "heads": 2}']
+SMALL = ['--preset', 'timesformer', '--epochs', '1', '--batch-size', '8', '--device', 'cpu', '--workers', '0', '--ecg-encoder', 'vit1d_tiny', '--ecg-args', '{"dim": 32, "depth": 1, "heads": 2}', '--text-args', '{"dim": 32, "layers": 1, "heads": 2}']
 MIMIC_RECORDS = 800_035
 
 def processor():
@@ -59,7 +59,7 @@ def few_epoch(data):
     from ecgclip.learner import pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
     data.df['split'] = ['valid' if i < 1 + (len(data) > 3) else 'train' for i in range(len(data))]
-    config = Config.demo(epochs=1, batch_size=3, device='cpu', workers=0, ecg_encoder='vit1d_tiny', ecg_args=dict(dim=32, depth=1, heads=2), text_args=dict(dim=32, layers=1, heads=2))
+    config = Config.timesformer(epochs=1, batch_size=3, device='cpu', workers=0, ecg_encoder='vit1d_tiny', ecg_args=dict(dim=32, depth=1, heads=2), text_args=dict(dim=32, layers=1, heads=2))
     with contextlib.redirect_stdout(io.StringIO()): (learn := pretrain_learner(ecg_dataloaders(data, config=config, verbose=False))).fit(1)
     return 'done, from Python' if np.isfinite(learn.recorder.losses).all() else 'a loss that is not finite'
 
