@@ -30,7 +30,8 @@ def check_masks(
     samples   # `(B,)`, samples until a short record ends; or nothing
 ):            # both as tensors on the device of `x`, or None
     "Masks in one form. Raises `TransformError` for other shapes and values."
-    B = len(x)
+    if leads is None and samples is None: return None, None
+    B = len(x)   # which a tracer of graphs takes for a constant
     if leads is not None:
         leads = torch.as_tensor(leads, device=x.device).bool()
         if tuple(leads.shape) != (B, N_LEADS): raise TransformError('leads', f'a mask of shape {tuple(leads.shape)} for {B} ECGs', f'Give ({B},{N_LEADS}), False where a lead is missing.')
