@@ -2,7 +2,7 @@
 
     python tools/make_pretrained.py CHECKPOINT [--name demo] [--results benchmarks/results/simulation.json]
 
-The figures of the card are those of the checkpoint of that name in the results; the half of the records on which nothing was chosen comes first."""
+The figures of the card are those of the checkpoint of that name in the results; the half of the records on which nothing was chosen comes first, if it was judged."""
 import argparse, json
 from pathlib import Path
 
