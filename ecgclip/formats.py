@@ -79,50 +79,172 @@ def _sex_age(aside):
     return _comments(f'{float(age):g}' if isinstance(age, (int, float, np.number)) and np.isfinite(age) else age, str(aside.get('sex', '')).strip())
 
 # %% ../nbs/02a_formats.ipynb #004d2bfb
-_CELL, _STRUCT, _NUMBERS = 1, 2, range(6, 16)   # MATLAB classes
+_MI = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 9: 'f8', 12: 'i8', 13: 'u8'}                  # types of stored numbers
+_MI_TEXT = {1: 'ascii', 2: 'ascii', 4: 'utf-16', 16: 'utf-8', 17: 'utf-16', 18: 'utf-32'}                          # and of stored texts
+_MX = {6: 'f8', 7: 'f4', 8: 'i1', 9: 'u1', 10: 'i2', 11: 'u2', 12: 'i4', 13: 'u4', 14: 'i8', 15: 'u8'}             # classes of matrices
+_CELL, _STRUCT, _CHAR, _MATRIX, _PACKED = 1, 2, 4, 14, 15
+_MOST_PARTS = 100_000   # elements of a file: an empty one takes 8 bytes there, and hundreds here
 
-def _elements(b, order, where):
-    "Type and content of each data element of a MATLAB 5 file."
-    at = 0
-    while at + 8 <= len(b):
-        kind, size = struct.unpack_from(order + 'II', b, at)
-        if kind >> 16: small, kind, size, start = True, kind & 0xffff, kind >> 16, at + 4   # up to 4 bytes lie in the tag
-        else: small, start = False, at + 8
-        if size > (4 if small else len(b) - start): raise ECGReadError(where, 'a part of it is longer than the file', 'It was cut off; get it again.')
-        yield kind, b[start:start + size]
-        at = at + 8 if small else start + size + (-size % 8 if kind != 15 else 0)
+def _squeezed(a):
+    "Without axes of length one; a single element as itself."
+    if not a.size: return np.array([], a.dtype)
+    a = np.squeeze(a)
+    return a if a.ndim else a.item()
 
-def _check_matrix(b, order, where, depth=0):
-    "Raise `ECGReadError` if a matrix promises more elements than it can have."
-    parts = list(_elements(b, order, where))
-    if len(parts) < 3 or len(parts[0][1]) < 8 or len(parts[1][1]) % 4: raise ECGReadError(where, 'a matrix without its head', 'Get the file again.')
-    kind = struct.unpack_from(order + 'I', parts[0][1])[0] & 0xff
-    n = math.prod(struct.unpack(f'{order}{len(parts[1][1])//4}i', parts[1][1]))
-    inner = [p for k, p in parts[3:] if k == 14]
-    if depth > 10 or len(parts[1][1]) > 4*10: raise ECGReadError(where, 'arrays nested more than ten deep', 'Save the signal as a plain array.')
-    if kind not in (_CELL, _STRUCT, 4, *_NUMBERS): raise ECGReadError(where, f'a MATLAB object of class {kind}', 'Save the signal as a plain array.')
-    if not 0 <= n <= (len(inner) + (kind == _STRUCT) if kind in (_CELL, _STRUCT) else MAX_VALUES): raise ECGReadError(where, f'an array that promises {n} elements', 'Get the file again.')
-    for p in inner: _check_matrix(p, order, where, depth + 1)
+def _text_rows(text, dims):
+    "Texts along the last axis of an array of characters, which lie column by column."
+    if not text: return np.array([], 'U1')
+    a = np.array([text], f'U{len(text)}').view('U1').reshape(dims, order='F')
+    return np.ascontiguousarray(a).view(f'U{dims[-1]}')[..., 0]
 
-def _unpacked(b, where):
-    "A MATLAB 5 file without compression, and with every promise checked."
-    order = {b'IM': '<', b'MI': '>'}.get(b[126:128])
-    if order is None: raise ECGReadError(where, 'no MATLAB file of version 5', 'Get it again.')
-    out, left = [b[:128]], _MOST_BYTES
-    for kind, part in _elements(b[128:], order, where):
-        if kind == 15:
-            z = zlib.decompressobj()
-            whole = z.decompress(part, left)
-            if z.unconsumed_tail: raise ECGReadError(where, f'more than {_MOST_BYTES} bytes unpacked', 'One file holds one record.')
-            left -= len(whole)
-            (kind, part), *more = _elements(whole, order, where)
-        if kind != 14: raise ECGReadError(where, f'a data element of type {kind}', 'Get the file again.')
-        _check_matrix(part, order, where)
-        out += [struct.pack(order + 'II', 14, len(part)), part, bytes(-len(part) % 8)]
-    return b''.join(out)
+def _fits(stored, own):
+    "Whether numbers of a class may be stored so: as themselves, or as smaller ones that hold the same values."
+    if own.kind != 'f': return stored.kind != 'f' and stored.itemsize <= own.itemsize
+    return stored.itemsize <= own.itemsize and (stored.kind == 'f' or stored.itemsize < 8)
+
+def _mat_head(parts, order, refuse):
+    "Class, whether complex, dimensions, name and further elements of a matrix."
+    types, (flags, dims, name) = [k for k, _ in parts[:3]], [p for _, p in parts[:3]] if len(parts) > 2 else (b'',)*3
+    if len(flags) != 8 or len(dims) % 4 or types[0] != 6 or types[1] not in (5, 6) or types[2] not in (1, 16): refuse('a matrix without its head')
+    if not 8 <= len(dims) <= 40: refuse(f'an array of {len(dims)//4} dimensions')
+    flags, dims = struct.unpack_from(order + 'I', flags)[0], struct.unpack(f'{order}{len(dims)//4}i', dims)
+    if min(dims) < 0 or (n := math.prod(dims)) > MAX_VALUES: refuse(f'an array that promises {math.prod(dims)} elements')
+    return flags & 255, bool(flags & 0x800), dims, n, bytes(name).decode('latin-1' if types[2] == 1 else 'utf-8'), parts[3:]
+
+# %% ../nbs/02a_formats.ipynb #5ef49c9e
+class _Mat5:
+    "The arrays of a MATLAB 5 file: numbers, texts, structs as dictionaries, cells as arrays of objects."
+    def __init__(self, b, where):
+        self.where, self.order, self.left, self.n_parts = where, {b'IM': '<', b'MI': '>'}[bytes(b[126:128])], _MOST_BYTES, 0
+        self.b = memoryview(b)[128:]     # content is not copied, however deep it is nested
+
+    def refuse(self, what, hint='Get the file again.'): raise ECGReadError(self.where, what, hint)
+
+    def elements(self, b):
+        "Type and content of each data element."
+        at = 0
+        while at + 8 <= len(b):
+            kind, size = struct.unpack_from(self.order + 'II', b, at)
+            if small := kind >> 16: kind, size = kind & 0xffff, small       # up to 4 bytes lie in the tag
+            start = at + (4 if small else 8)
+            if size > (4 if small else len(b) - start): self.refuse('a part of it is longer than the file', 'It was cut off; get it again.')
+            if (n := self.n_parts) >= _MOST_PARTS: self.refuse(f'more than {n} parts', 'Save the signal as a plain array.')
+            self.n_parts = n + 1
+            yield kind, b[start:start + size]
+            at = at + 8 if small else start + size + (-size % 8 if kind != _PACKED else 0)
+        if at < len(b): self.refuse('bytes after its last part')
+
+    def arrays(self):
+        found = {}
+        for kind, b in self.elements(self.b):
+            if kind == _PACKED: kind, b = self.unpacked(b)
+            if kind != _MATRIX: self.refuse(f'a data element of type {kind}')
+            name, value = self.matrix(b)
+            if name in found: self.refuse(f'two arrays named {name[:40]!r}')
+            found[name] = value
+        found.pop('', None)              # MATLAB's own notes on objects have no name
+        return found
+
+    def unpacked(self, b):
+        z = zlib.decompressobj()
+        whole = z.decompress(b, self.left + 1)
+        if len(whole) > self.left: self.refuse(f'more than {_MOST_BYTES} bytes unpacked', 'One file holds one record.')
+        self.left -= len(whole)
+        inner = list(self.elements(memoryview(whole)))
+        if not z.eof or z.unused_data or len(inner) != 1: self.refuse('a packed part that is not one whole array')
+        return inner[0]
+
+    def matrix(self, b, depth=0):
+        "Name and value of a matrix; one without any content is an empty one."
+        if depth > 10: self.refuse('arrays nested more than ten deep', 'Save the signal as a plain array.')
+        if not len(b): return '', np.array([])
+        kind, is_complex, dims, n, name, parts = _mat_head(list(self.elements(b)), self.order, self.refuse)
+        if kind in _MX: a = self.numbers(parts, np.dtype(_MX[kind]), n, is_complex).reshape(dims, order='F')
+        elif kind == _CHAR: a = self.text(parts, dims, n)
+        elif kind == _CELL: a = self.objects(self.values(parts, n, depth), dims)
+        elif kind == _STRUCT: a = self.objects(self.structs(parts, n, depth), dims)
+        else: self.refuse(f'a MATLAB object of class {kind}', 'Save the signal as a plain array.')
+        return name, a if isinstance(a, str) else _squeezed(a)
+
+    def numbers(self, parts, own, n, is_complex):
+        if len(parts) != 1 + is_complex: self.refuse(f'numbers in {len(parts)} parts')
+        real, *imag = [self.stored(k, p, own, n) for k, p in parts]
+        return real + 1j*imag[0] if imag else real
+
+    def stored(self, kind, b, own, n):
+        "Numbers of an element, of the type in which they are stored."
+        if kind not in _MI or not _fits(t := np.dtype(_MI[kind]), own): self.refuse(f'numbers of type {kind} for {own}')
+        if len(b) != n*t.itemsize: self.refuse(f'an array that promises {n} elements and holds {len(b)/t.itemsize:g}')
+        return np.frombuffer(b, t.newbyteorder(self.order)).astype(t, copy=False)
+
+    def text(self, parts, dims, n):
+        if len(parts) != 1 or parts[0][0] not in _MI_TEXT: self.refuse('a text of no known type')
+        (kind, b), = parts
+        if max(n, len(b)) > _MOST_TEXT: self.refuse(f'a text of {n} characters')
+        codec = _MI_TEXT[kind] + ({'<': '-le', '>': '-be'}[self.order] if _MI_TEXT[kind] in ('utf-16', 'utf-32') else '')
+        text = bytes(b).decode(codec, 'replace') if len(b) else ' '*n        # some programs leave blanks out
+        row = len(dims) == 2 and dims[0] == 1
+        if len(text) != n and not (row and len(text.encode('utf-16-le')) == 2*n): self.refuse(f'a text that promises {n} characters and holds {len(text)}')
+        return text.rstrip('\0') if row and n else _text_rows(text, dims)
+
+    def values(self, parts, n, depth):
+        if len(parts) != n or any(k != _MATRIX for k, _ in parts): self.refuse(f'an array that promises {n} elements and holds {len(parts)}')
+        return [self.matrix(b, depth + 1)[1] for _, b in parts]
+
+    def structs(self, parts, n, depth):
+        "A dictionary for each element of a struct array."
+        if [k for k, _ in parts[:2]] not in ([5, 1], [5, 16]) or len(parts[0][1]) != 4: self.refuse('a struct without names')
+        width, names = struct.unpack(self.order + 'i', parts[0][1])[0], bytes(parts[1][1])
+        if width < 1 or len(names) % width or max(n, len(names)//width) > _MOST_PARTS: self.refuse(f'{n} structs with names of {width} in {len(names)} letters')
+        names = [names[i:i + width].partition(b'\0')[0].decode() for i in range(0, len(names), width)]
+        if len(set(names)) < len(names) or '' in names: self.refuse('a struct with two fields of one name, or one of none')
+        values = iter(self.values(parts[2:], n*len(names), depth))
+        return [dict(zip(names, values)) for _ in range(n)]
+
+    def objects(self, values, dims):
+        a = np.empty(len(values), object)
+        for i, v in enumerate(values): a[i] = v
+        return a.reshape(dims, order='F')
+
+# %% ../nbs/02a_formats.ipynb #a15d1670
+_MAT4 = ('f8', 'f4', 'i4', 'i2', 'u2', 'u1')
+
+def _mat4_head(b, at, where):
+    "Kind (numbers, text, sparse), type, dimensions, whether complex, and length of the name of a matrix."
+    mopt, rows, cols, imag, name = struct.unpack_from('<5i', b, at)
+    if not 0 <= mopt <= 52 or mopt % 10 > 2 or min(rows, cols) < 0 or imag not in (0, 1) or not 0 < name < 100:
+        raise ECGReadError(where, 'no MATLAB file', 'Get it again; big-endian files of MATLAB 4 are not read.')
+    return mopt % 10, np.dtype('<' + _MAT4[mopt//10]), (rows, cols), imag, name
+
+def _mat4_value(kind, a, dims, where):
+    "Numbers or a text of a matrix, of which real and imaginary parts follow one another."
+    n = math.prod(dims)
+    if kind == 0: return _squeezed((a[:n] + 1j*a[n:] if len(a) > n else a).reshape(dims, order='F'))
+    if len(a) > _MOST_TEXT: raise ECGReadError(where, f'a text of {n} characters', 'Get the file again.')
+    return _squeezed(_text_rows(a[:n].astype('u1').tobytes().decode('latin-1'), dims))
+
+def _read_mat4(b, where):
+    "The arrays of a MATLAB 4 file; sparse ones are left out."
+    found, at = {}, 0
+    while at + 20 <= len(b):
+        kind, dtype, (rows, cols), imag, name = _mat4_head(b, at, where)
+        start, n = at + 20 + name, rows*cols*(1 + imag)
+        at = start + n*dtype.itemsize
+        if at > len(b): raise ECGReadError(where, f'a matrix of {rows} x {cols} is promised, more than the file holds', 'Get the file again.')
+        name = b[start - name:start].strip(b'\0').decode('latin-1')
+        if name in found: raise ECGReadError(where, f'two arrays named {name[:40]!r}', 'Get the file again.')
+        found[name] = _mat4_value(kind, np.frombuffer(b, dtype, n, start), (rows, cols), where) if kind < 2 else None
+    if at != len(b): raise ECGReadError(where, 'bytes after the last matrix', 'Get the file again.')
+    return {k: v for k, v in found.items() if v is not None}
 
 # %% ../nbs/02a_formats.ipynb #b25b1bfb
 def _is_hdf5(b): return any(b[i:i+8] == b'\x89HDF\r\n\x1a\n' for i in (0, 512))
+
+def _read_matlab(b, where):
+    "Arrays, texts and structs of a MATLAB file of version 4 or 5, by name. Raises `ECGReadError`."
+    with _reading(where, 'MATLAB file'), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return _read_mat4(b, where) if 0 in b[:4] or b[124:128] not in (b'\0\1IM', b'\1\0MI') else _Mat5(b, where).arrays()
 
 def _flat_dict(d, prefix='', depth=0):
     "Values of nested dictionaries by dotted names."
@@ -135,29 +257,12 @@ def read_mat(path, key=None, fs=None, unit=None, leads=None, gain=None, layout='
     "An ECG from a MATLAB file: an array, or a field of a struct as `ECG.data`. Raises `ECGReadError`."
     with open(path, 'rb') as f: head = f.read(520)
     if _is_hdf5(head): return read_hdf5(path, key, fs, unit, leads, gain, layout, item)
-    from scipy.io import loadmat
-    b = _bytes(path)
-    with _reading(path, 'MATLAB file'), warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        if b[:4] in (bytes(4), b'\1\0\0\0') or not b[:4].isascii() or b[124:128] not in (b'\0\1IM', b'\1\0MI'): _check_mat4(b, path)
-        else: b = _unpacked(b, path)
-        found = dict(_flat_dict(loadmat(io.BytesIO(b), simplify_cells=True)))
+    found = dict(_flat_dict(_read_matlab(_bytes(path), path)))
     arrays = {k: v for k, v in found.items() if isinstance(v, np.ndarray) and v.dtype.kind in 'iuf' and v.ndim > 1}
     key, aside = _pick({k: v.shape for k, v in arrays.items()}, key, len(leads or LEADS), path), _aside(found)
     raw = _from_array(arrays[key], path, gain=gain, layout=layout, **_told(key, aside, fs, unit, leads, path))
     raw.comments = _sex_age(aside)
     return raw
-
-def _check_mat4(b, where):
-    "Whether the matrices of a MATLAB 4 file are as large as they say."
-    at = 0
-    while at + 20 <= len(b):
-        mopt, rows, cols, imag, name = struct.unpack_from('<5i', b, at)
-        if not 0 <= mopt <= 52 or min(rows, cols) < 0 or imag not in (0, 1) or not 0 < name < 100:
-            raise ECGReadError(where, 'no MATLAB file', 'Get it again; big-endian files of MATLAB 4 are not read.')
-        at += 20 + name + rows*cols*(1 + imag)*{0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}.get(mopt % 100//10, 8)
-        if at > len(b): raise ECGReadError(where, f'a matrix of {rows} x {cols} is promised, more than the file holds', 'Get the file again.')
-    if at != len(b): raise ECGReadError(where, 'bytes after the last matrix', 'Get the file again.')
 
 # %% ../nbs/02a_formats.ipynb #54525244
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # gzip, shuffle, fletcher32, szip, nbit, scale-offset, lzf: those that come with the library
