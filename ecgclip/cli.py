@@ -255,9 +255,7 @@ def pretrain(argv=None):
     _run(_pretrain, argv)
 
 # %% ../nbs/17_cli.ipynb #a7c0de03
-_COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
-
-_COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female')
+_COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female', fs='the sampling rate in Hz', unit='the unit, such as mV')
 
 def _prepare_parser():
     p = _parser('prepare', 'Check ECGs and reports of any source, and write them as one memory-mapped set that trains at full speed.\n\nA run that was cut off goes on where it was if the same command is given again.',
@@ -265,7 +263,7 @@ def _prepare_parser():
     p.add_argument('source', help='the folder of a public data set as downloaded (PTB-XL, MIMIC-IV-ECG, Chapman-Shaoxing-Ningbo, CPSC 2018, Georgia, PTB, SPH, CODE, sets of the PhysioNet Challenge); or a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with paths and reports; or simulate:N, N simulated pairs')
     p.add_argument('dest', help='folder to make')
     g = p.add_argument_group('the source')
-    for k, what in _COLS.items(): g.add_argument(f"--{k.removesuffix('_id')}-col", dest=f'col_{k}', metavar='NAME', help=f'column of a table that holds {what}; nothing: guessed, and shown for confirmation')
+    for k, what in _COLS.items(): g.add_argument(f"--{k.removesuffix('_id')}-col", dest=f'col_{k}', metavar='NAME', help=f'column of a table that holds {what}; nothing: guessed, and shown for confirmation; none: there is no such column')
     g.add_argument('--sheet', metavar='NAME', help='of a workbook in which several hold something')
     g.add_argument('--data-root', metavar='TEXT', help='where relative paths of a table are looked for after its own folder')
     g.add_argument('--language', choices=('zh', 'en'), default='zh', help='of reports that are written from codes or simulated (default: %(default)s)')
@@ -315,27 +313,44 @@ def _agreed(question):
     try: return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')
     except (EOFError, OSError, ValueError): return False
 
-def _hint(guessed, have):
+_WEIGHTY = ('patient_id', 'fs', 'unit')   # a wrong guess, or none, lets patients leak between splits or scales voltages wrongly
+
+def _option(k, c): return f"--{k.removesuffix('_id')}-col {c}"
+
+def _hint(guessed):
     "Say which further columns look useful."
     for k, c in guessed.items():
-        if k in _COLS and not have(k): print(f'Column {c!r} may be {_COLS[k]}; if so: --{k.removesuffix("_id")}-col {c}')
+        if k not in _WEIGHTY: print(f'Column {c!r} may be {_COLS[k]}; if so: {_option(k, c)}')
+
+def _guessed(a, given, row):
+    "Standard name -> a column of the table, for what was neither given nor has its standard name."
+    from ecgclip.sources import guess_columns
+    taken = {v.lower() for v in given.values()}
+    return {k: c for k, c in guess_columns(a.source, a.sheet).items() if k in _COLS and k not in given and k not in row and c not in taken}
+
+def _confirmed(a, found, given, row, kinds):
+    "Print the columns of `kinds`, and return all that were found if this is agreed to. Raises `ConfigError` else."
+    print('Columns of the table:\n' + '\n'.join(f'  {k:10} {c}   such as {row.get(c.strip().lower(), "")[:50]!r}' + ('' if k in given else '   (guessed)') for k, c in found.items() if k in kinds))
+    if a.yes or _agreed('Is this right?'): return found
+    none = [_option(k, 'none') for k in kinds if k in _WEIGHTY and k not in given]
+    raise ConfigError(a.source, 'the columns were guessed and not confirmed', 'Agree with --yes, or name them: ' + ' '.join(_option(k, c) for k, c in found.items() if k in kinds) + (f'; if there is no such column: {" ".join(none)}' if none else ''))
 
 def _columns(a):
-    "Standard name -> the table's own: as given, and for the rest as guessed and agreed to; nothing where a table has the standard names."
-    from ecgclip.sources import guess_columns
+    """Standard name -> the table's own: as given, and for the rest as guessed and agreed to; nothing where a table has the standard names.
+    What tells patient, rate or unit is never passed over: it is agreed to, named, or denied by `none`. Raises `ConfigError`."""
     from ecgclip.tables import read_table
-    given = {k: v for k in _COLS if (v := getattr(a, f'col_{k}'))}
+    told = {k: v for k in _COLS if (v := getattr(a, f'col_{k}'))}
     row = read_table(a.source, a.sheet).rows[0]
+    given = {k: v for k, v in told.items() if v.lower() != 'none' or 'none' in row}
     have = lambda k: k in given or k in row
+    guessed = {k: c for k, c in _guessed(a, given, row).items() if k not in told}
     if have('path') and (have('report') or have('codes')):
-        _hint(guess_columns(a.source, a.sheet), have)
-        return given
-    guessed = {k: c for k, c in guess_columns(a.source, a.sheet).items() if not have(k) and c not in {v.lower() for v in given.values()}}
+        _hint(guessed)
+        weighty = {k: c for k, c in guessed.items() if k in _WEIGHTY}
+        return _confirmed(a, given | weighty, given, row, list(weighty)) if weighty else given
     found = given | guessed
     if 'path' not in found or not {'report', 'codes'} & set(found): return given          # the reader tells what is missing
-    print('Columns of the table:\n' + '\n'.join(f'  {k:10} {c}   such as {row.get(c.strip().lower(), "")[:50]!r}' + ('' if k in given else '   (guessed)') for k, c in found.items()))
-    if a.yes or _agreed('Is this right?'): return found
-    raise ConfigError(a.source, 'the columns were guessed and not confirmed', 'Agree with --yes, or name them: ' + ' '.join(f'--{k.removesuffix("_id")}-col {c}' for k, c in found.items()))
+    return _confirmed(a, found, given, row, list(found))
 
 def _reading_options(a):
     keys = ('fs', 'unit', 'gain', 'short', 'long', 'missing', 'extra', 'invalid', 'baseline')
@@ -370,9 +385,9 @@ def _prepare(argv):
     a = _prepare_parser().parse_args(argv)
     reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
     with _source(a) as source:
-        print(source, *source.notes, sep='\n')
+        print(f'{source.name}: {len(source)} ECGs to read', *source.notes, sep='\n', flush=True)   # what each split holds is known when all are read
         data = pack(source, a.dest, dtype=a.dtype, shard=a.shard, index=a.index, duplicates=a.duplicates, workers=a.workers, max_bad=a.max_bad, overwrite=a.overwrite, command=shlex.join(['ecgclip-prepare', *(sys.argv[1:] if argv is None else argv)]))
-    print(f'\n{describe(data)}')
+    print(f'\n{data}\n{describe(data)}')
     print(*(n for n in data.notes if n not in source.notes), sep='\n')
     if len(data.skipped): print(f'\n{len(data.skipped)} records are left out; {Path(a.dest)/"skipped.csv"} lists them with reasons.')
     print(f'\nReports (tokens of the text encoder {a.text_encoder}{"" if reader[0] else ", whose vocabulary is made from these reports"}):\n{_summary(data, *reader)}\n')
@@ -388,6 +403,13 @@ def _prepare(argv):
 def prepare(argv=None):
     "The command `ecgclip-prepare`."
     _run(_prepare, argv)
+    if argv is None: _leave()
+
+def _leave():
+    """End the process at once. All is written; taking apart PyTorch and what else was loaded takes a second, and on a machine that is busy with
+    something else minutes, in which nothing is left to see or to wait for."""
+    sys.stdout.flush(); sys.stderr.flush()
+    os._exit(0)
 
 # %% ../nbs/17_cli.ipynb #a7c0de04
 def _evaluate_parser():
@@ -494,5 +516,7 @@ def compare(argv=None):
 # %% ../nbs/17_cli.ipynb #cd15a002
 if __name__ == '__main__':
     commands = dict(pretrain=pretrain, prepare=prepare, evaluate=evaluate, compare=compare)
-    if sys.argv[1:2] and sys.argv[1] in commands: commands[sys.argv[1]](sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in commands:
+        commands[sys.argv[1]](sys.argv[2:])
+        if sys.argv[1] == 'prepare': _leave()
     else: sys.exit(f'usage: python -m ecgclip.cli {{{",".join(commands)}}} ...')

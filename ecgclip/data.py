@@ -33,7 +33,7 @@ from .tables import TABLE_FORMATS, read_table
 SAMPLE = Path(ecgclip.__file__).parent/'sample'  # the embedded records
 MAX_VALUES = 50_000_000                          # of one record: twelve leads for more than two hours at 500 Hz
 MAX_SEGMENTS = 2000
-_UNITS = {'mv': 1., 'millivolt': 1., 'uv': 1e-3, 'µv': 1e-3, 'μv': 1e-3, 'microvolt': 1e-3, 'v': 1e3, 'volt': 1e3, 'nv': 1e-6, 'nanovolt': 1e-6, '0.1mv': .1, '1e-4v': .1}  # in millivolts
+_UNITS = {'mv': 1., 'millivolt': 1., 'uv': 1e-3, 'µv': 1e-3, 'μv': 1e-3, 'microvolt': 1e-3, 'v': 1e3, 'volt': 1e3, 'nv': 1e-6, 'nanovolt': 1e-6, '0.1mv': .1, '1e-4v': .1, '毫伏': 1., '微伏': 1e-3, '伏': 1e3}  # in millivolts
 
 class ECGWarning(UserWarning): "Something about an ECG that was read, but that one should know."
 
@@ -217,6 +217,7 @@ class RawECG:
     notes:list=()      # what is odd, or was assumed
     patient:str=''     # identifier of the patient, if the file names one
     report:str=''      # statements of the file about the ECG
+    gain:float=None    # steps a mV of a WFDB header, if it is the same for all leads
 
 def _factor(unit, where):
     name = str(unit).strip().lower().replace(' ', '')
@@ -235,7 +236,8 @@ def _read_segment(h, verify=True):
     if verify: _check_sums(h, d)
     mv = (d - np.array([s.baseline for s in h.signals], float))/[s.gain for s in h.signals]*unit
     if not valid.all(): mv[~valid] = np.nan
-    return RawECG(mv.T, h.fs, [s.name for s in h.signals], h.comments, h.notes)
+    gains = {s.gain/u for s, u in zip(h.signals, unit)}
+    return RawECG(mv.T, h.fs, [s.name for s in h.signals], h.comments, h.notes, gain=gains.pop() if len(gains) == 1 else None)
 
 def _join_segments(h, verify=True):
     "Segments one after the other; a lead that a segment lacks, and a gap between segments (`~`), are invalid there."
@@ -402,6 +404,7 @@ class ECGRecord:
     found:tuple=()      # kinds of what `check_signal` remarked on
     patient:str=''      # identifier of the patient, if the file names one
     report:str=''       # statements of the file about the ECG
+    gain:float=None     # steps a mV of a WFDB header, if it is the same for all leads
 
     def __repr__(self):
         about = ', '.join(s for s in (self.sex, f'{self.age:g} years' if self.age is not None else '', *self.notes) if s)
@@ -548,7 +551,7 @@ def _record(raw, where, *, short='error', long='first', missing='error', extra='
     steps = _steps(raw, computed, invalid, band, baseline)
     return ECGRecord(x.astype(np.float32), str(where), raw.fs, tuple(told.leads), raw.signal.shape[1], n_valid, lacks, report.leads('flat'),
                      comments=tuple(raw.comments), notes=tuple(notes), computed=computed, steps=steps, found=report.kinds,
-                     patient=raw.patient, report=raw.report, **_facts(raw.comments))
+                     patient=raw.patient, report=raw.report, gain=raw.gain, **_facts(raw.comments))
 
 def _steps(raw, computed, invalid, band, baseline):
     told = [(raw.fs != FS, f'resampled from {raw.fs:g} Hz'), (computed, f'computed: {" ".join(computed)}'),
@@ -791,14 +794,20 @@ def _fill_reports(rows, path, language, detail):
     return kept, empty, ['reports are written from codes']*written
 
 # %% ../nbs/02_data.ipynb #77f68968
+def _checksum(name):
+    "A number from 0 to 1 that a name alone decides."
+    return int(hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:13], 16)/16**13
+
 def _hash_splits(ids):
-    "Patient -> split, 80/10/10 and at least one of each from three patients on."
-    order = sorted(set(ids), key=lambda s: hashlib.sha256(s.encode()).hexdigest())
+    """Patient -> split, 80/10/10 by a checksum of the name. Above 100 patients each name alone decides, so that further patients move none;
+    of fewer the shares are exact, and from three on there is one of each."""
+    order = sorted(set(ids), key=lambda s: (_checksum(s), s))
+    if len(order) > 100: return {s: 'test' if (c := _checksum(s)) < .1 else 'valid' if c < .2 else 'train' for s in order}
     k = max(1, round(len(order)/10)) if len(order) > 2 else 0
     return {s: 'test' if i < k else 'valid' if i < 2*k else 'train' for i, s in enumerate(order)}
 
 def _fill_splits(rows, path):
-    who = [r.get('patient_id') or f'row {r["_row"]}: {r["path"]}' for r in rows]
+    who = [r.get('patient_id') or r['path'] for r in rows]   # not its row, which another record moves
     if 'split' in rows[0]:
         _map_cell(rows, 'split', _SPLIT_NAMES, path)
         first = {}
@@ -808,7 +817,6 @@ def _fill_splits(rows, path):
                 raise _row_error(path, r, f'this patient is in {r["split"]}, but in {f["split"]} in row {f["_row"]}',
                                  'Keep all records of a patient in one split.')
         return []
-    if 'patient_id' not in rows[0]: who = [r['path'] for r in rows]
     splits = _hash_splits(who)
     for r, w in zip(rows, who): r['split'] = splits[w]
     return ['split 80/10/10 by ' + ('patient' if 'patient_id' in rows[0] else 'record, since no patient is named')]
@@ -874,7 +882,7 @@ def _own_format(row, path):
     fmt = _format(Path(_split_item(row['file'])[0]))
     own = {k: v for k in ('fs', 'unit', 'gain') if k in fmt.takes and (v := row.get(k, ''))}
     for k in ('fs', 'gain'):
-        try: own |= {k: float(own[k])} if k in own else {}
+        try: own |= {k: float(re.sub(r'(?i)\s*hz$', '', own[k]))} if k in own else {}
         except ValueError: raise _row_error(path, row, f'{k} is {own[k]!r}', 'Give a number, such as 500.') from None
     return own
 

@@ -22,7 +22,7 @@ import pandas as pd
 from fastcore.imports import IN_NOTEBOOK
 
 from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGClipError, ECGReadError, ManifestError, plot_ecg, replace_folder, use_chinese_font
-from .data import SPLITS, ECGData, _Files, _hash_splits, _leave_out, _skipped, describe, read_record
+from .data import SPLITS, ECGData, _Files, _checksum, _hash_splits, _split_item, _leave_out, _skipped, describe, read_record
 from .lexicon import find_term
 from .normalise import normalise_report
 from .reports import extract_findings, report_groups
@@ -94,6 +94,17 @@ def _put(path, write):
     os.replace(new, path)
     return out
 
+def _state(store, rows):
+    "A checksum of sizes and times of the files of records, headers with their signals: a shard stands while these are as they were."
+    h, paths = hashlib.sha256(), getattr(store, 'paths', None)
+    for file in dict.fromkeys(str(_split_item(paths[row])[0]) for row in rows) if paths else ():
+        stem = file.removesuffix('.hea')
+        for p in dict.fromkeys((file, *(stem + e for e in ('.hea', '.dat', '.mat')))):
+            try: s = os.stat(p)
+            except OSError: continue
+            h.update(f'{p}\0{s.st_size} {s.st_mtime_ns}\0'.encode('utf-8', 'surrogatepass'))
+    return h.hexdigest()
+
 def _write_shard(folder, k, store, rows, dtype):
     "Write shard `k` of the records `(place in the table, row of the store)`. Gives its number, and how many records are in it and left out."
     def write(f):
@@ -103,9 +114,10 @@ def _write_shard(folder, k, store, rows, dtype):
         f.seek(0); _npy_start(f, len(found[0]), dtype)   # now the number is known
         assert f.tell() == start
         return found
+    state = _state(store, [row for _, row in rows])   # before they are read
     good, scales, bad, amplitudes = _put(folder/f'{k:05}.npy', write)
     if dtype == 'int16': _put(folder/f'{k:05}.scale.npy', lambda f: np.save(f, np.array(scales, np.float32).reshape(-1, N_LEADS)))
-    about = dict(records=good, bad=bad, amplitudes=amplitudes.tolist(), sha256=_sha(folder/f'{k:05}.npy'))
+    about = dict(records=good, bad=bad, amplitudes=amplitudes.tolist(), sha256=_sha(folder/f'{k:05}.npy'), state=state)
     _put(folder/f'{k:05}.json', lambda f: f.write(json.dumps(about).encode()))
     return k, len(good), len(bad)
 
@@ -117,7 +129,10 @@ def _table_sha(data):
     for c in ('record', 'path', 'report', 'patient_id'):
         if c in data.df: h.update('\0'.join(map(str, data.df[c])).encode('utf-8', 'surrogatepass'))
     h.update(np.asarray(data.rows, np.int64).tobytes())
+    for name in ('rows', 'at', 'orders', 'gains'):       # how each is read: rate, unit and gain of its row, its place, its leads
+        h.update(repr(getattr(data.store, name, None)).encode('utf-8', 'surrogatepass'))
     return h.hexdigest()
+
 
 def _plan(data, dtype, shard):
     kwargs = getattr(data.store, 'kwargs', {})
@@ -127,6 +142,8 @@ def _version(name):
     try: return version(name)
     except PackageNotFoundError: return ''
 
+_PLAN = dict(table='table, or other rates, units or gains', reading='way of reading', records='number of records', ecgclip='version of this package')
+
 def _begin(folder, plan):
     "Make the folder of an unfinished run, or find it. Raises `ManifestError` if it belongs to another plan."
     path = folder/'plan.json'
@@ -135,15 +152,16 @@ def _begin(folder, plan):
     try: old = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError): old = {}
     odd = [k for k in plan if old.get(k) != json.loads(json.dumps(plan[k]))]
-    if odd: raise ManifestError(folder, f'an unfinished run with another {odd[0]}', 'Remove this folder, or run the command it was made by.')
+    if odd: raise ManifestError(folder, f'an unfinished run with another {_PLAN.get(odd[0], odd[0])}', 'Remove this folder, or run the command it was made by.')
 
-def _finished(folder, n):
-    "Shards that are complete and lack nothing."
+def _finished(folder, n, data, size):
+    "Shards that are complete, lack nothing, and were read from files that are as they were."
     out = {}
     for k in range(n):
         try: about = json.loads((folder/f'{k:05}.json').read_text(encoding='utf-8'))
         except (OSError, ValueError): continue
-        if not about['bad'] and (folder/f'{k:05}.npy').is_file(): out[k] = len(about['records'])
+        same = about.get('state') == _state(data.store, data.rows[k*size:(k + 1)*size])
+        if same and not about['bad'] and (folder/f'{k:05}.npy').is_file(): out[k] = len(about['records'])
     return out
 
 @contextmanager
@@ -194,7 +212,7 @@ def _write_all(data, folder, plan, max_bad, workers, progress):
     "Write what is missing. Raises `ManifestError` as soon as too many records are known to be bad."
     from tqdm.auto import tqdm
     size, n = plan['shard'], len(data)
-    done, bad = _finished(folder, -(-n//size)), 0
+    done, bad = _finished(folder, -(-n//size), data, size), 0
     job = dict(folder=folder, store=data.store, rows=data.rows, shard=size, dtype=plan['dtype'])
     todo = [k for k in range(-(-n//size)) if k not in done]
     already = sum(done.values())
@@ -271,14 +289,19 @@ def _group_numbers(reports):
     ids = dict(zip(distinct, report_groups(distinct).tolist()))
     return [ids[r] for r in reports]
 
+def _splits_of(df):
+    """Splits that keep records of one patient, or with one signal, together: those the source was opened with, and where these differ among
+    records that belong together, that of the one whose name comes first by its checksum."""
+    who = np.where(df.patient_id == '', df.path if 'path' in df else df.record, df.patient_id)
+    joined, first = _joined_patients(who, df.digest), {}
+    for p, name, s in sorted(zip(joined, who, df.split), key=lambda o: _checksum(f'first: {o[1]}')): first.setdefault(p, s)
+    if len(set(first)) > 2 and set(first.values()) < set(SPLITS): first = _hash_splits(joined)   # none would be left of one
+    return [first[p] for p in joined]
+
 def _settled(df, data, duplicates, dest):
     "The table with its splits, groups of equal reports, and copies of signals; and what was found."
     notes = []
-    if data.split_by:
-        who = np.where(df.patient_id == '', [f'record {p}' for p in df.position], df.patient_id)
-        joined = _joined_patients(who, df.digest)
-        made = _hash_splits(joined)
-        df = df.assign(split=[made[p] for p in joined])
+    if data.split_by: df = df.assign(split=_splits_of(df))
     copies = int(df.digest.duplicated().sum())
     if duplicates == 'drop': df, gone = _drop_copies(df)
     else: gone = df.iloc[:0]

@@ -45,7 +45,7 @@ class Issue:
 
 ISSUES = dict(
     invalid='samples that are NaN or infinite', flat='a lead that is constant', gap='a lead that is constant for a second or more',
-    unit='voltages that no ECG has: a wrong unit or gain', amplitude='unusually large or small voltages',
+    unit='voltages that no ECG has: a wrong unit or gain', gain='a header with another gain than the rest of its set', amplitude='unusually large or small voltages',
     clipped='an amplifier at its limit', limbs='limb leads that contradict each other', swapped='limb leads under wrong names',
     arms='arm electrodes that may be exchanged', chest='chest leads that may be in a wrong order')
 
