@@ -226,7 +226,8 @@ def pretrain_loss(
 )->nn.Module:      # called as `loss(pred, target)`
     "The loss that the settings name. Raises `ConfigError` where the model does not fit it."
     idle = without_effect(config)
-    if idle and verbose: print(f'Without effect at loss={config.loss}, duplicates={config.duplicates}: ' + ', '.join(f'{k}={v}' for k, v in idle.items()) + '.')
+    beside = f' and duplicates={config.duplicates}' if config.loss == 'infonce' else ''
+    if idle and verbose: print(f'Without effect with loss={config.loss}{beside}: ' + ', '.join(f'{k}={v}' for k, v in idle.items()) + '.')
     if config.loss == 'multi': loss = MultiPositiveLoss(model, config.positive_threshold, config.positive_power, bool(config.true_reports and config.simulate))
     elif config.loss == 'siglip': loss = SigLIPLoss(model, config.duplicates)
     else: loss = ContrastiveLoss(model, config.duplicates, rare=config.rare_reports)
