@@ -113,7 +113,8 @@ def memory(a):
 
 def exact(a):
     """Largest difference between plain and cached gradients, beside the largest gradient, in float32 and in float64. Rounding depends on the size of a micro-batch; where a tower has ReLUs,
-    an activation within rounding of zero may pass in one and not in the other, which moves the gradients of its channel by more than rounding. In float64 no activation comes so near."""
+    an activation within rounding of zero may pass in one and not in the other, which moves the gradients of its channel by more than rounding. In float64 no activation comes so near. A row is `kept`
+    where the difference itself, whatever the size of the gradients, is as small as promised; it is `vacuous` where there is no gradient at all."""
     out, encoder = [], a.encoders.split(',')[0]
     for dtype, promised in [o for o in ((torch.float32, 1e-5), (torch.float64, 1e-10)) if str(o[0])[6:] in a.dtypes.split(',')]:
         for loss, n in product(LOSSES, (1, 2, 7, 64)):
@@ -122,7 +123,7 @@ def exact(a):
                 cached = step(encoder, n, micro, a.device, loss, dtype).grads
                 row = dict(dtype=str(dtype)[6:], loss=loss, batch=n, micro_batch=micro, difference=max((plain[k] - cached[k]).abs().max().item() for k in plain), largest_gradient=max(g.abs().max().item() for g in plain.values()))
                 assert plain.keys() == cached.keys()
-                out.append(dict(row, promised=promised, kept=row['difference'] <= promised, vacuous=row['largest_gradient'] == 0))
+                out.append(dict(row, relative=row['difference']/max(row['largest_gradient'], 1e-12), promised=promised, kept=row['difference'] <= promised, vacuous=row['largest_gradient'] == 0))
                 print(out[-1], flush=True)
     of = lambda d: [o for o in out if o['dtype'] == d]
     return dict(encoder=encoder, missed=sum(not o['kept'] for o in out), largest={d: max(o['difference'] for o in of(d)) for d in a.dtypes.split(',')}, steps=out)
