@@ -7,7 +7,8 @@ Docs: https://ecgclip.github.io/ecgclip/callback.html.md"""
 # %% auto #0
 __all__ = ['warmup_cosine', 'amp_dtype', 'AMPPolicy', 'amp_callbacks', 'ColumnsCallback', 'TemperatureClamp', 'RetrievalMetrics',
            'Throughput', 'EpochTable', 'EpochCallback', 'History', 'plot_history', 'MonitorCallback', 'BestModel',
-           'EarlyStopping', 'TrainingError', 'FiniteLoss', 'sent_settings', 'sent_numbers', 'Tracker']
+           'EarlyStopping', 'TrainingError', 'of_all_processes', 'FiniteLoss', 'sent_settings', 'sent_numbers',
+           'Tracker']
 
 # %% ../nbs/11_callback.ipynb #81c20716
 import csv, json, logging, math, re, secrets, shutil, string, sys, time
@@ -477,6 +478,20 @@ class TrainingError(ECGClipError):
     "Training that cannot go on."
     def __str__(self): return f'{self.where}: {self.reason}. {self.hint}'  # fastai rewrites `args`
 
+def of_all_processes(
+    x    # anything small that can be pickled
+)->list: # of all processes, in order of their rank
+    "What each of the processes that train together has; all must call it."
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized(): return [x]
+    out = [None]*torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(out, x)
+    return out
+
+def _joined(found):
+    "One description of a batch from those of its parts; with several, each record says which process had it."
+    if len(found) == 1: return found[0]
+    return found[0] | dict(records=[r | dict(process=i) for i, f in enumerate(found) for r in f['records']])
+
 class FiniteLoss(Callback):
     "Raises `TrainingError` when a loss is NaN or infinite, before the weights take harm; with a `folder` the batch is noted in `folder/bad_batch.json`."
     order = MixedPrecision.order+1
@@ -486,8 +501,10 @@ class FiniteLoss(Callback):
 
     def after_loss(self):
         if torch.isfinite(self.loss): return
+        # the loss of a training step is that of all processes, so all come here; in validation each has its own
         found = self._describe()
-        if self.folder:
+        if self.training: found = _joined(of_all_processes(found))
+        if self.folder and not (self.training and rank_distrib()):
             with new_file(Path(self.folder)/'bad_batch.json') as f: json.dump(found, f, indent=2, ensure_ascii=False)
         bad = [name for name in ('ECG', 'report') if not all(r[f'{name.lower()}_embedding_finite'] for r in found['records'])]
         named = ', '.join(str(r['record']) for r in found['records'][:16])

@@ -111,6 +111,24 @@ def new_run_folder(out)->Path:
     while True:
         try: (out/f'run-{n:03}').mkdir(); return out/f'run-{n:03}'
         except FileExistsError: n += 1  # another run took it at the same moment
+        except OSError as e: raise ECGClipError(out/f'run-{n:03}', f'the folder cannot be made ({e.strerror})', 'Make room, or name another one with --out.') from None
+
+def _begin_run(config):
+    "The folder of a new run, with its settings; nothing is left where these cannot be written."
+    run = new_run_folder(config.out)
+    try: config.replace(resume=None).to_json(run/'config.json')
+    except OSError as e:
+        import shutil
+        shutil.rmtree(run, ignore_errors=True)
+        raise ECGClipError(run/'config.json', f'cannot be written ({e.strerror})', 'Make room, or name another folder with --out.') from None
+    return run
+
+@contextmanager
+def _after_fit(run):
+    "What fails to be written after the training becomes one clear error: the training itself is not lost."
+    try: yield
+    except OSError as e:
+        raise ECGClipError(e.filename or run, f'cannot be written ({e.strerror or e})', f'The training is done, and its best checkpoint is safe in {run/"best"}: make room, then take --resume {run} for what is missing, or judge it with ecgclip-evaluate {run/"best"}') from None
 
 # %% ../nbs/17_cli.ipynb #9a9d0c99
 def _held_out(data):
@@ -186,9 +204,7 @@ def pretrain_run(
     test, what = _held_out(data)
     dls = ecg_dataloaders(data, config=config)
     learn = pretrain_learner(dls, cbs=cbs)
-    if run is None:
-        run = from_first(new_run_folder(config.out) if first else None)
-        if first: config.replace(resume=None).to_json(run/'config.json')
+    if run is None: run = from_first(_begin_run(config) if first else None)
     try: fit_run(learn, run, resume=bool(config.resume))
     except (KeyboardInterrupt, ECGClipError) as e:
         if first: _say_standing(run, e)
@@ -198,10 +214,11 @@ def pretrain_run(
     print(f'\nThe checkpoint with the best mean_recall_group, on {len(test)} {what}.')
     report = retrieval_report(model, test)
     print(report)
-    report.to_json(run/'report.json')
-    _say_zero_shot(run, model, test)
-    draw_run(run, model, test)
-    finish(run)
+    with _after_fit(run):
+        report.to_json(run/'report.json')
+        _say_zero_shot(run, model, test)
+        draw_run(run, model, test)
+        finish(run)
     _say_end(run, config)
     return run
 
@@ -215,7 +232,7 @@ def _pretrain_parser():
     p.add_argument('data', nargs='?', default=argparse.SUPPRESS, help='a table (CSV, TSV, JSONL, Parquet, XLSX) with the columns path and report, or a folder from ecgclip-prepare')
     p.add_argument('--preset', choices=list(_PRESETS), help='where the settings start from: demo without DATA, simulated with --simulate, else recommended, without a GPU small')
     p.add_argument('--config', metavar='FILE', help='settings as JSON, such as the config.json of another run')
-    p.add_argument('--gpus', type=int, metavar='N', help='train with so many processes of this machine, one a GPU; with --device cpu one a processor. The same as: torchrun --nproc-per-node N -m ecgclip.cli pretrain ...')
+    p.add_argument('--gpus', type=int, metavar='N', help='train with so many processes of this machine, one a GPU; with --device cpu one a processor. By hand: torchrun --nproc-per-node N -m ecgclip.cli pretrain ...')
     add_config_options(p)
     return p
 
@@ -228,20 +245,51 @@ def _pretrain(argv):
     _pretrain_alone(args)
 
 def _start_processes(n, argv):
-    "Start `n` processes with the same options; ends with their exit status."
-    import subprocess
+    "Start `n` processes with the same options by PyTorch's launcher, hand SIGTERM and SIGINT on to them, and end as they ended."
     if n < 1: raise ConfigError('--gpus', f'{n} is below 1', 'Give a number of processes.')
     where = argv.index('--gpus') if '--gpus' in argv else None
     rest = argv[:where] + argv[where + 2:] if where is not None else [a for a in argv if not a.startswith('--gpus=')]
-    status = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n), '-m', 'ecgclip.cli', 'pretrain', *rest]).returncode
+    status = _launch(n, [sys.executable, '-m', 'ecgclip.cli', 'pretrain', *rest])
     if status: sys.exit(status)
 
+def _launch(n, command):
+    "The exit status of `n` processes that train together on this machine. Raises `ECGClipError` if one was killed."
+    import logging
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    if n > 1: os.environ.setdefault('OMP_NUM_THREADS', '1')
+    plan = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=n, rdzv_backend='c10d', rdzv_endpoint='localhost:0', run_id=f'ecgclip-{os.getpid()}', max_restarts=0)
+    logging.disable(logging.CRITICAL)   # the processes say themselves what is wrong
+    try: elastic_launch(plan, command[0])(*command[1:])
+    except SignalException as e: return 128 + int(e.sigval)
+    except ChildFailedError as e: return _status(e)
+    finally: logging.disable(logging.NOTSET)
+    return 0
+
+def _status(failed):
+    codes, (rank, first) = [f.exitcode for f in failed.failures.values()], failed.get_first_failure()
+    known = next((c for c in (143, 130, 2) if c in codes), None)
+    if known is None and first.exitcode < 0: raise ECGClipError(f'process {rank}', f'was killed by signal {-first.exitcode}', 'It may lack memory. Start the same command again with --resume auto.')
+    return known or first.exitcode
+
+def _speaks(e):
+    "Whether this process is the one to tell its error: the first that has one."
+    import datetime, time
+    from torch.distributed import TCPStore
+    if not isinstance(e, (ECGClipError, KeyboardInterrupt)): time.sleep(1)   # perhaps only since another one has gone: that one knows more
+    try: return TCPStore(os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), is_master=False, wait_for_workers=False, timeout=datetime.timedelta(seconds=5)).add('ecgclip/told', 1) == 1
+    except Exception: return True   # a launcher without such a store
+
 def _pretrain_together(args):
-    "One of several processes, started by `torchrun` or `accelerate launch`; the first one alone speaks."
+    "One of several processes, started by `torchrun` or `accelerate launch`; the first one alone speaks, and the first that has an error tells it."
     from ecgclip.distributed import join_processes, leave_processes, process_rank
-    join_processes(args.get('device', 'auto'))
     try:
+        join_processes(args.get('device', 'auto'))
         with open(os.devnull, 'w') as nowhere, redirect_stdout(sys.stdout if not process_rank() else nowhere): _pretrain_alone(args)
+    except (Exception, KeyboardInterrupt) as e:
+        if _speaks(e): raise
+        sys.exit(getattr(e, 'exit_status', 130 if isinstance(e, KeyboardInterrupt) else 1))
     finally: leave_processes()
 
 def _pretrain_alone(args):

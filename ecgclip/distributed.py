@@ -9,7 +9,7 @@ __all__ = ['n_processes', 'process_rank', 'join_processes', 'leave_processes', '
            'gather', 'GatheredLoss', 'average_gradients', 'JointLoader', 'Distributed']
 
 # %% ../nbs/11a_distributed.ipynb #dfc34a49
-import os
+import os, warnings
 from contextlib import contextmanager
 
 import torch
@@ -213,7 +213,9 @@ class Distributed(Callback):
         cuda = dict(device_ids=[device.index]) if device.type == 'cuda' else {}
         self.old = self.learn.model, list(self.dls.loaders), self.learn.loss_func
         # buffers are never sent: processes may have different numbers of validation batches
-        self.learn.model = DistributedDataParallel(self.learn.model, broadcast_buffers=False, **cuda, **self.kwargs)
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', '.*broadcast_buffers.*')   # what newer versions of torch offer instead, older ones lack
+            self.learn.model = DistributedDataParallel(self.learn.model, broadcast_buffers=False, **cuda, **self.kwargs)
         self.learn.dls.loaders = [JointLoader(dl, i == 0) for i, dl in enumerate(self.dls.loaders)]
         self.learn.loss_func, self.wrapped = GatheredLoss(self.learn.loss_func), True
         if process_rank(): self._be_quiet()

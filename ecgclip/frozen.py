@@ -17,7 +17,7 @@ from .text import TextEncoder
 
 # %% ../nbs/07a_frozen.ipynb #bfb8cb25
 class FrozenLayers:
-    "Stands in for the model of a `TextEncoder`: its frozen layers are computed once for each distinct report. Raises `ConfigError` where that would not be exact."
+    "Stands in for the model of a `TextEncoder`: its frozen layers are computed once for each distinct report. Equal within rounding; raises `ConfigError` where it would not be."
     def __init__(self,
         text:TextEncoder,
         gib=1.  # memory for hidden states

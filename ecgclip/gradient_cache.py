@@ -65,12 +65,20 @@ def batch_norms(
 class GradientCache(Callback):
     """Embeds batches in micro-batches and gives each its part of the gradient of the whole. Raises `ConfigError` for batch norms and for
     gradient accumulation; when memory is short it halves the micro-batch and repeats the step, down to single pairs, then raises `TrainingError`."""
-    order = 100   # after all that changes the batch
+    order, resume_attrs = 100, ('halved',)   # after all that changes the batch
     def __init__(self,
         micro_batch=16  # pairs that are embedded at a time
     ):
         if not micro_batch > 0: raise ConfigError('micro_batch', f'{micro_batch} is not above 0', 'Give a number of pairs.')
         self.micro_batch, self.size, self.leaves, self.graph, self.towers = micro_batch, micro_batch, None, None, None
+
+    @property
+    def halved(self):
+        "What was asked for and what memory allowed: a run that goes on keeps it, unless it is asked for another size."
+        return dict(of=self.micro_batch, to=self.size)
+    @halved.setter
+    def halved(self, v):
+        if v['of'] == self.micro_batch: self.size = v['to']
 
     def before_fit(self):
         self.put_back()

@@ -31,13 +31,13 @@ from torch import nn
 from .callback import BestModel, EarlyStopping, EpochTable, FiniteLoss, History, RetrievalMetrics, TemperatureClamp, Throughput, Tracker, amp_callbacks
 from .core import CheckpointError, Config, ConfigError, ECGClipError, FS, LEADS, N_SAMPLES, new_folder
 from .encoders import create_encoder, load_encoder_weights
-from .loaders import largest_batch, pick_device
+from .loaders import between_jobs, largest_batch, pick_device
 from .findings import FindingHead
 from .frozen import FrozenLayers
 from .gradient_cache import GradientCache
 from .losses import pretrain_loss
 from .model import ECGCLIP, param_groups
-from .resume import SaveRun, StopSignal, WriteHistory, check_state, clear_errors, latest_state, link_files, load_optimizer, run_lock, say_resumed, state_folders
+from .resume import SaveRun, StopSignal, WriteHistory, check_state, clear_errors, link_files, load_optimizer, progress, run_lock, say_resumed, shared_state, state_folders
 from .text import TINY, TextEncoder, TokenCache, check_vocabulary, load_text_encoder, small_text_encoder
 from .transforms import ECGToImages
 
@@ -359,8 +359,10 @@ def load_run(
     folder  # of a run
 ):          # the state; nothing where there is none yet
     "Bring a Learner to the latest state of a run. Raises `CheckpointError` for damaged states, `ConfigError` if data or epochs are others."
-    where, state = latest_state(folder)
-    if state is None: return None
+    where, state = shared_state(folder)
+    if state is None:
+        if progress(folder) and not rank_distrib(): print(f'{folder}: no epoch was finished yet; the run starts again from its beginning.', flush=True)
+        return None
     notes = check_state(learn, state, learn.config.epochs)
     _load_weights(where, get_model(learn.model))
     load_optimizer(learn, state['opt'])
@@ -380,7 +382,7 @@ def fit_run(
     if not resume and state_folders(folder): raise ConfigError(folder, f'holds a run of {learn.config.epochs} epochs already', 'Go on with it by resume=True, or name another folder.')
     for cb in learn.cbs:
         if isinstance(cb, FiniteLoss): cb.folder = folder
-    with StopSignal() as stop, run_lock(folder), clear_errors(folder, stop), learn.distributed_ctx():
+    with StopSignal() as stop, run_lock(folder), clear_errors(folder, stop), between_jobs(lambda: stop.check(folder)), learn.distributed_ctx():
         state = load_run(learn, folder) if resume else None
         # also when all epochs are done: what comes after a state may be lacking
         learn.fit_warmup_cosine(learn.config.epochs, cbs=run_callbacks(learn.config, folder, state, stop), start_epoch=state['epoch'] + 1 if state else 0)

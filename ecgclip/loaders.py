@@ -9,12 +9,13 @@ __all__ = ['STORAGE', 'SMALL_CARD', 'SMALL_LIMIT', 'MOST_PAIRS', 'UNKNOWN_PAIRS'
            'Machine', 'look_at_machine', 'image_bytes', 'precompute_images', 'ImageStore', 'storage_errors',
            'ModeChoice', 'published_mode', 'measured_mode', 'choose_mode', 'saved_bytes', 'largest_batch',
            'pick_workers', 'Pairs', 'stable_group', 'stable_groups', 'fact_bits', 'shown_by', 'pair_facts',
-           'simulated_data', 'PairFile', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders', 'LoaderPlan',
+           'simulated_data', 'PairFile', 'between_jobs', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders', 'LoaderPlan',
            'ecg_dataloaders']
 
 # %% ../nbs/05_loaders.ipynb #b50a64ea
-import hashlib, json, math, multiprocessing, os, random, shutil, sys, tempfile, time
+import hashlib, json, math, multiprocessing, os, random, shutil, signal, sys, tempfile, threading, time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -497,10 +498,34 @@ class PairFile:
 
     def ecgs(self, rows): return self.signals[np.asarray(rows)].astype(np.float32)/1000
 
+_between = [lambda: None]
+
+@contextmanager
+def between_jobs(
+    f  # called without arguments; what it raises ends the work
+):
+    "In this context `f` is called whenever a part of a long preparation is done, here: after every few simulated pairs."
+    _between.append(f)
+    try: yield
+    finally: _between.pop()
+
+def _start_simulator(parent):
+    "A process that simulates: signals are for its parent, which ends it; where that is killed it ends by itself."
+    for s in (signal.SIGTERM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)
+    def watch():
+        while os.getppid() == parent: time.sleep(1)
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+
 def _spread(f, jobs, processes):
     "Results of `f(*job)` in order, from several processes where that is asked."
-    if processes < 2 or sys.platform != 'linux': yield from (f(*j) for j in jobs); return   # elsewhere a new process would run the caller's script anew
-    with ProcessPoolExecutor(min(processes, len(jobs)), multiprocessing.get_context('fork')) as pool: yield from pool.map(f, *zip(*jobs))
+    if processes < 2 or sys.platform != 'linux':   # elsewhere a new process would run the caller's script anew
+        for j in jobs: _between[-1](); yield f(*j)
+        return
+    with ProcessPoolExecutor(min(processes, len(jobs)), multiprocessing.get_context('fork'), _start_simulator, (os.getpid(),)) as pool:
+        try:
+            for o in pool.map(f, *zip(*jobs)): _between[-1](); yield o
+        except BaseException: pool.shutdown(wait=False, cancel_futures=True); raise
 
 class SimulatedPairs:
     "Fresh simulated ECGs and reports, epoch after epoch, alone or among pairs of one's own."

@@ -6,7 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/losses.html.md"""
 
 # %% auto #0
 __all__ = ['LOCAL_TEMPERATURES', 'finding_sets', 'jaccard', 'positive_weights', 'multi_positive_loss', 'siglip_loss',
-           'word_scores', 'local_loss', 'MultiPositiveLoss', 'SigLIPLoss', 'WithLocal', 'pretrain_loss']
+           'word_scores', 'local_loss', 'MultiPositiveLoss', 'SigLIPLoss', 'WithLocal', 'without_effect',
+           'pretrain_loss']
 
 # %% ../nbs/09a_losses.ipynb #f2e00b03
 import torch
@@ -133,6 +134,7 @@ def local_loss(
     words,            # (B,L,D) of the reports, unit length, in the same order
     mask,             # (B,L) bool: which words are there, at least one a report
     groups=None,      # (B,) ids of equal reports, which are no wrong answers
+    true=None,        # (B,B) bool: further pairs that are no wrong answers, report `j` for ECG `i`, see `true_pairs`
     *,
     temperatures=LOCAL_TEMPERATURES,
     chunk=16,         # reports at a time
@@ -145,6 +147,7 @@ def local_loss(
     with torch.autocast(segments.device.type, enabled=False):
         logits = word_scores(_full(segments), _full(words), mask, temperatures=temperatures, chunk=chunk)/temperatures[2]
         equal = equal_pairs(groups, len(logits), logits.device)
+        if true is not None: equal = equal | true
         loss = (_one_way(logits, equal, 'mask') + _one_way(logits.T, equal.T, 'mask'))/2
     return loss.mean() if reduction == 'mean' else loss
 
@@ -185,7 +188,8 @@ class SigLIPLoss(ContrastiveLoss):
         return siglip_loss(*pred, self.scale, self._model[0].logit_bias, target[:, 1], self.duplicates, self.reduction, true)
 
 class WithLocal(nn.Module):
-    "A loss of embeddings and, where the prediction has them, `local_loss` of segments and words: `(ecg_emb, text_emb, segments, words, mask)`."
+    """A loss of embeddings and, where the prediction has them, `local_loss` of segments and words: `(ecg_emb, text_emb, segments, words, mask)`.
+    Reports that are true of another ECG are no wrong answers of the local term either, unless `loss` takes them as wrong (`MultiPositiveLoss` without `mask_true`)."""
     def __init__(self,
         loss,       # called as `loss((ecg_emb, text_emb), target)`
         weight=1.   # of the local term
@@ -200,15 +204,30 @@ class WithLocal(nn.Module):
 
     def forward(self, pred, target):
         loss = self.loss(pred[:2], target)
-        return loss if len(pred) == 2 else loss + self.weight*local_loss(*pred[2:], target[:, 1], reduction=self.reduction)
+        if len(pred) == 2: return loss
+        true = true_pairs(target[:, 2:]) if target.shape[1] > 2 and getattr(self.loss, 'mask_true', True) else None
+        return loss + self.weight*local_loss(*pred[2:], target[:, 1], true, reduction=self.reduction)
 
     def extra_repr(self): return f'weight={self.weight}'
 
+_NOT_FOR = dict(infonce='positive_threshold positive_power logit_bias', multi='duplicates rare_reports logit_bias', siglip='positive_threshold positive_power rare_reports')
+
+def without_effect(
+    config:Config
+)->dict:  # setting -> value
+    "Settings of a loss that are not at their default, and that the chosen loss does not read."
+    names = _NOT_FOR[config.loss].split() + ['rare_reports']*(config.loss == 'infonce' and config.duplicates != 'positive')
+    return {k: getattr(config, k) for k in names if getattr(config, k) != getattr(Config, k)}
+
 def pretrain_loss(
     model,         # an `ECGCLIP` made for these settings
-    config:Config
+    config:Config,
+    verbose=True   # say which settings have no effect, see `without_effect`
 )->nn.Module:      # called as `loss(pred, target)`
     "The loss that the settings name. Raises `ConfigError` where the model does not fit it."
+    idle = without_effect(config)
+    beside = f' and duplicates={config.duplicates}' if config.loss == 'infonce' else ''
+    if idle and verbose: print(f'Without effect with loss={config.loss}{beside}: ' + ', '.join(f'{k}={v}' for k, v in idle.items()) + '.')
     if config.loss == 'multi': loss = MultiPositiveLoss(model, config.positive_threshold, config.positive_power, bool(config.true_reports and config.simulate))
     elif config.loss == 'siglip': loss = SigLIPLoss(model, config.duplicates)
     else: loss = ContrastiveLoss(model, config.duplicates, rare=config.rare_reports)

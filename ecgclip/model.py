@@ -86,8 +86,9 @@ class ECGCLIP(nn.Module):
 
 # %% ../nbs/08_model.ipynb #6375f199
 def _project(head, x):
-    "Project to the common space in float32, to unit length."
-    with torch.autocast(x.device.type, enabled=False): return F.normalize(head(x.float()), dim=-1)
+    "Project to the common space in float32, or in float64 where the weights are, to unit length."
+    x = x.to(torch.float64 if next(head.parameters()).dtype == torch.float64 else torch.float32)
+    with torch.autocast(x.device.type, enabled=False): return F.normalize(head(x), dim=-1)
 
 @patch(as_prop=True)
 def device(self:ECGCLIP): return self.log_scale.device
