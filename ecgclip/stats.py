@@ -215,11 +215,11 @@ def _roc_at(y, score, w):
     return np.stack([np.interp(GRID, f/f[-1], t/t[-1]) if f[-1] and t[-1] else np.full(len(GRID), np.nan) for t, f in zip(tp, fp)])
 
 def _pr_at(y, score, w):
-    "(b,101) precisions at the recalls of `GRID`: that of the first threshold that reaches the recall."
+    "(b,101) precisions at the recalls of `GRID`: that of the first threshold that reaches the recall; at 0 that of the first positive, since before it there is no precision to speak of."
     pos, neg = (np.cumsum(o[:, ::-1], 1) for o in _sorted_counts(y, score, w))
     def one(tp, fp):
         if not tp[-1]: return np.full(len(GRID), np.nan)
-        return (tp/np.maximum(tp + fp, 1e-12))[np.minimum(np.searchsorted(tp/tp[-1], GRID - 1e-12), len(tp) - 1)]
+        return (tp/np.maximum(tp + fp, 1e-12))[np.minimum(np.searchsorted(tp/tp[-1], np.maximum(GRID - 1e-12, 1e-12)), len(tp) - 1)]
     return np.stack([one(t, f) for t, f in zip(pos, neg)])
 
 def curve_band(
