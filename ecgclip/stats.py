@@ -138,7 +138,7 @@ def wilson(
     "Interval of a share (Wilson 1927); unlike the usual one it is right at 0 and 1."
     rate, n = np.asarray(rate, float), np.asarray(n, float)
     mid, half = (rate + z*z/2/n)/(1 + z*z/n), z*np.sqrt(rate*(1-rate)/n + z*z/4/n**2)/(1 + z*z/n)
-    return mid - half, mid + half
+    return np.minimum(mid - half, rate), np.maximum(mid + half, rate)     # rounding at 0 and 1 must not put the share outside
 
 def calibration_error(
     y, p,
