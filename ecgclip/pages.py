@@ -397,10 +397,10 @@ def plot_confusion(ev, most=14):
     which = _judged(ev, most)
     m = confusion(ev.raw['labels'], ev.raw['probability'] >= ev.head.threshold)[np.ix_(which, which)]
     names = [wrap_text(_display(ev, c), 30) + ('' if _display(ev, c) == ev.raw['classes'][c] else f' ({ev.raw["classes"][c]})') for c in which]
-    fig, (ax,) = _figure(1, 1, 2.2 + .38*len(which))
+    fig, (ax,) = _figure(1, 1, 3.2 + .4*len(which))   # room for the names
     ax.imshow(m, vmin=0, vmax=1, cmap='Blues')
     for i, j in np.ndindex(*m.shape): ax.text(j, i, f'{m[i, j]:.0%}' if np.isfinite(m[i, j]) else '', ha='center', va='center', fontsize=7, color='white' if m[i, j] > .6 else 'black')
-    ax.set_xticks(range(len(names)), names, rotation=60, ha='right'); ax.set_yticks(range(len(names)), names)
+    ax.set_xticks(range(len(names)), names, rotation=45, ha='right', rotation_mode='anchor', fontsize=8); ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set(xlabel='called', ylabel='records that have it')
     return fig
 
