@@ -5,7 +5,8 @@
     python benchmarks/compare_encoders.py --data my-set --size full --device cuda --minutes 60     the same time for each, not the same steps
 
 All runs share records, order, text encoder, augmentation, schedule and number of steps (or minutes, with --minutes); the last weights are judged, so that no choice favours any.
-The first encoder is what the others are tested against, record by record, with Holm's correction. Several seeds show how much is luck of the start.
+The first encoder is what the others are tested against, record by record, with Holm's correction. Several seeds show how much is luck of the start;
+the tests take the mean of the figures over all seeds, and those of classes are a family of their own.
 Writes benchmarks/results/compare_encoders.json and .md, unless --quick."""
 import argparse, datetime, json, sys, time
 from pathlib import Path
@@ -83,6 +84,12 @@ def table(rows):
                       'same findings': figure(g.mean_recall_findings), 'zero-shot AUC': figure(g.auc), 'untrained': f'{g.auc_untrained.mean():.3f}', 'age and sex': f'{g.auc_age_sex.mean():.3f}', 'AUPRC': figure(g.auprc)}
     return pd.DataFrame.from_dict(out, orient='index')
 
+def by_encoder(rows, evs):
+    "The evaluations of each encoder, all its seeds together, in the order of the table."
+    out = {}
+    for row, ev in zip(rows, evs): out.setdefault(row['encoder'], []).append(ev)
+    return list(out.values())
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', help='a table or a prepared folder; nothing means the embedded sample')
@@ -111,8 +118,10 @@ def main():
     rows, evs = zip(*[judged(a, l, s, data) for s in a.seeds for l in labels])
     t = table(rows)
     print('', t.to_string(), sep='\n')
-    tests = compare(evs[:len(labels)], n_boot=a.resamples, by_class=False).tests if len(labels) > 1 else None
-    if tests is not None: print(f'\nAgainst {labels[0]}, seed {a.seeds[0]}, on the same records:', tests.round(4).to_string(index=False), sep='\n')
+    compared = compare(by_encoder(rows, evs), names=labels, n_boot=a.resamples) if len(labels) > 1 else None
+    tests = compared and compared.tests
+    if compared: print('', *compared.notes, sep='\n')
+    if tests is not None: print(f'\nAgainst {labels[0]}, mean of seeds {a.seeds}, on the same records:', tests.round(4).to_string(index=False), sep='\n')
     chance = rows[0]['mean_recall_group'][3]
     note = f'{data.name}: {len(data.subset("train"))} training, {len(data.subset("test"))} test records; {a.epochs if not a.minutes else f"{a.minutes} minutes"}{"" if a.minutes else " epochs"} of batch {a.batch_size}, seeds {a.seeds}. Mean recall of a random order: {chance:.3f}. Means over seeds; ± deviation over seeds; intervals over patients.'
     print(note)

@@ -27,9 +27,14 @@ class _Run:
     name: str
     rows: dict     # section -> {row: {column: value}}
     raw: dict
+    place: str = ''
+    seeds: tuple = ()  # the runs that it is the mean of
+    @property
+    def each(self): return self.seeds or (self,)
 
 def _run(x):
-    "A run from an `Evaluation`, or a folder or report.json that `save_evaluation` wrote."
+    "A run from an `Evaluation`, or a folder or report.json that `save_evaluation` wrote; a list of them is one model of several seeds."
+    if isinstance(x, (list, tuple)): return _mean_run([_run(o) for o in x])
     if isinstance(x, Evaluation): d, raw = {s.name: to_plain(s.table) for s in x.sections}, _stored(x)
     else:
         path = Path(x)/'report.json' if Path(x).is_dir() else Path(x)
@@ -39,11 +44,28 @@ def _run(x):
         if 'sections' not in j: raise ECGClipError(path, 'this is no report of save_evaluation', 'Write it again with ecgclip-evaluate --out.')
         d, raw = {k: s['rows'] for k, s in j['sections'].items()}, j.get('scores')
     key = lambda r: r['row'] if 'row' in r else ' '.join(str(r[k]) for k in ('labels', 'features'))
-    return _Run(x.name if isinstance(x, Evaluation) else j['name'], {k: {key(r): r for r in rows} for k, rows in d.items()}, raw)
+    return _Run(x.name if isinstance(x, Evaluation) else j['name'], {k: {key(r): r for r in rows} for k, rows in d.items()}, raw, '' if isinstance(x, Evaluation) else path.parent.name)
 
-def _same(a, b):
-    "Whether two runs were judged on the same records and classes."
-    return bool(a.raw and b.raw) and a.raw['classes'] == b.raw['classes'] and a.raw['labels'] == b.raw['labels'] and a.raw['patients'] == b.raw['patients']
+def _mean_run(runs):
+    "Runs of several seeds as one, of mean figures and mean intervals. Raises `ECGClipError` where they cannot stand for one model."
+    if not runs: raise ECGClipError('compare', 'a list without runs', 'Give one run or more.')
+    for r in runs[1:]:
+        if why := _differ(runs[0], r): raise ECGClipError('compare', f'seeds of {runs[0].name} cannot be averaged: {why}', 'Judge all of them on the same records.')
+    number = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
+    def mean(rows): return {k: float(np.mean([r[k] for r in rows])) if all(number(r.get(k)) for r in rows) else v for k, v in rows[0].items()}
+    rows = {s: {k: mean([r.rows[s][k] for r in runs]) for k in first if all(k in r.rows.get(s, {}) for r in runs)} for s, first in runs[0].rows.items()}
+    return _Run(runs[0].name, rows, runs[0].raw, runs[0].place, tuple(runs))
+
+def _differ(a, b):
+    "Why two runs cannot be tested against each other; nothing where they can."
+    for r in (a, b):
+        if not r.raw: return f'{r.name} has no stored scores or ranks (it was judged without zero-shot and retrieval)'
+        if not r.raw.get('records'): return f'{r.name} does not say which records it was judged on (its report is of an older version: judge it again)'
+    if a.raw['records'] != b.raw['records'] or a.raw['patients'] != b.raw['patients']: return f'{b.name} was judged on other records than {a.name}'
+    if a.raw['classes'] != b.raw['classes']: return f'{b.name} was judged by other classes than {a.name}'
+    if a.raw['labels'] != b.raw['labels']: return f'{b.name} was judged by other labels than {a.name}'
+    if len(a.each) != len(b.each): return f'{b.name} has {len(b.each)} seeds, {a.name} {len(a.each)}'
+    return ''
 
 def _array(v): return np.array([[np.nan if x is None else x for x in r] for r in v], float)
 
@@ -51,51 +73,97 @@ def _array(v): return np.array([[np.nan if x is None else x for x in r] for r in
 class Comparisons:
     "Runs side by side. Prints as tables; `to_markdown`, `to_latex` and `to_html` of the pages take `table` and `tests`."
     table: object   # DataFrame: a row a figure, a column a run
-    tests: object   # DataFrame: paired tests of each run against the first; None where nothing can be tested
+    tests: object   # DataFrame: paired tests of each run against the first; None where nothing can be tested. p_holm is corrected within its `family`: figures of the whole, or single classes
     notes: list
     def __str__(self):
         parts = [self.table.to_string()]
-        if self.tests is not None and len(self.tests): parts += ['\nPaired tests against the first run (p_holm: corrected for all of them)', self.tests.round(4).to_string(index=False)]
+        if self.tests is not None and len(self.tests): parts += ['\nPaired tests against the first run (p_holm: corrected within the family, whole figures or classes)', self.tests.round(4).to_string(index=False)]
         return '\n'.join(parts + self.notes)
     def _repr_markdown_(self): return '\n\n'.join([to_markdown(self.table)] + ([to_markdown(self.tests.set_index('run'))] if self.tests is not None and len(self.tests) else []))
 
-def _pairs(first, other, rare_below, n_boot, by_class):
-    "Tests of one run against the first."
-    y, a, b = _array(first.raw['labels']), _array(other.raw['scores']), _array(first.raw['scores'])
-    who, classes = np.asarray(first.raw['patients']), first.raw['classes']
-    both = (np.nansum(y, 0) > 0) & (np.nansum(1 - y, 0) > 0)
-    common = both & ~is_rare(y, rare_below)
-    row = lambda what, c: dict(run=other.name, figure=what, difference=c.difference.value, low=c.difference.low, high=c.difference.high, p=c.p, test=c.test)
-    out = []
-    if common.any():
-        for m in ('auc', 'auprc'): out.append(row(f'zero-shot {m}, mean', auc_difference(y[:, common], a[:, common], b[:, common], who, metric=m, n=n_boot)))
-    if by_class:
-        alone = len(set(who.tolist())) == len(who)      # DeLong takes records for independent
-        for c in np.flatnonzero(common):
-            k = ~np.isnan(y[:, c])
-            test = delong_test(y[k, c], a[k, c], b[k, c]) if alone else auc_difference(y[k, c], a[k, c], b[k, c], np.unique(who[k], return_inverse=True)[1], n=n_boot)
-            out.append(row(f'zero-shot auc, {classes[c]}', test))
-    ranks = [r.raw.get('group_ranks') or {} for r in (other, first)]
-    if all(ranks):
-        hit = [np.mean([np.asarray(v) <= 1 for v in r.values()], 0) for r in ranks]
-        out.append(row('mean_recall_group', paired_bootstrap(lambda w: (w@hit[0]/w.sum(1), w@hit[1]/w.sum(1)), len(who), who, n=n_boot)))
-    return out
+_SHARP = 200   # resamples for each test of a family: the smallest p value, times the family, is then a hundredth
+
+def _common(run, rare_below):
+    "Classes that a mean holds."
+    y = _array(run.raw['labels'])
+    return np.flatnonzero((np.nansum(y, 0) > 0) & (np.nansum(1 - y, 0) > 0) & ~is_rare(y, rare_below))
+
+def _whole_tests(first, other):
+    "What makes tests of figures of the whole, each a function of the number of resamples: those of scores, and that of hits."
+    who, pair = np.asarray(first.raw['patients']), (other, first)
+    def of_scores(metric, common):
+        y = np.tile(_array(first.raw['labels'])[:, common], (1, len(first.each)))   # the mean over classes and seeds, of figures and not of scores
+        a, b = (np.concatenate([_array(r.raw['scores'])[:, common] for r in run.each], 1) for run in pair)
+        return lambda n: auc_difference(y, a, b, who, metric=metric, n=n)
+    def of_hits():
+        hit = [np.mean([np.asarray(v) <= 1 for r in run.each for v in r.raw['group_ranks'].values()], 0) for run in pair]
+        return lambda n: paired_bootstrap(lambda w: (w@hit[0]/w.sum(1), w@hit[1]/w.sum(1)), len(who), who, n=n)
+    return of_scores, of_hits
+
+def _has(run, what): return all(r.raw.get(what) for r in run.each)
+
+def _pairs(first, other, rare_below, by_class):
+    "Tests of one run against the first: (family, name, test as a function of the number of resamples), and notes on what could not be tested."
+    of_scores, of_hits = _whole_tests(first, other)
+    out, notes = [], []
+    lacks = [r.name for r in (first, other) if not _has(r, 'scores')]
+    if lacks: notes.append(f'{" and ".join(lacks)}: no stored scores (judged without zero-shot), so zero-shot is not tested.')
+    common = [] if lacks else _common(first, rare_below)
+    if len(common): out += [('whole', f'zero-shot {m}, mean', of_scores(m, common)) for m in ('auc', 'auprc')]
+    elif not lacks: notes.append(f'no class has {rare_below} positives: zero-shot is not tested.')
+    lacks = [r.name for r in (first, other) if not _has(r, 'group_ranks')]
+    if lacks: notes.append(f'{" and ".join(lacks)}: no stored ranks (judged without retrieval), so retrieval is not tested.')
+    elif first.raw.get('groups') != other.raw.get('groups'): notes.append(f'{other.name} takes other reports for equal than {first.name}: retrieval is not tested.')
+    else: out.append(('whole', 'mean_recall_group', of_hits()))
+    if by_class: out += [('class', f'zero-shot auc, {first.raw["classes"][c]}', _class_test(first, other, c)) for c in common]
+    return out, notes
+
+def _class_test(first, other, c):
+    "The test of one class: DeLong's for records of one patient each and one seed, else the bootstrap."
+    y, who = _array(first.raw['labels'])[:, c], np.asarray(first.raw['patients'])
+    a, b = (np.stack([_array(r.raw['scores'])[:, c] for r in run.each], 1) for run in (other, first))
+    k = ~np.isnan(y)
+    if len(set(who.tolist())) == len(who) and a.shape[1] == 1: return lambda n: delong_test(y[k], a[k, 0], b[k, 0])   # DeLong takes records for independent
+    inside = np.unique(who[k], return_inverse=True)[1]
+    return lambda n: auc_difference(np.repeat(y[k, None], a.shape[1], 1), a[k], b[k], inside, n=n)
+
+def _tested(asked, n_boot):
+    "A table of tests, each family with resamples enough for Holm's correction, and corrected by itself."
+    import pandas as pd
+    size = {f: sum(o[1] == f for o in asked) for _, f, *_ in asked}
+    rows = []
+    for run, family, what, test in asked:
+        c = test(max(n_boot, _SHARP*size[family]))
+        rows.append(dict(run=run, figure=what, difference=c.difference.value, low=c.difference.low, high=c.difference.high, p=c.p, test=c.test, family=family))
+    t = pd.DataFrame(rows)
+    if len(t): t.insert(6, 'p_holm', t.groupby('family').p.transform(lambda p: holm(p.to_numpy())))
+    return t
+
+def _name_apart(runs):
+    "Names of their own for all runs: by the folder where two are called the same, else by number."
+    names = [r.name for r in runs]
+    for r in runs:
+        if names.count(r.name) > 1 and r.place and [(o.name, o.place) for o in runs].count((r.name, r.place)) == 1: r.name = f'{r.name} ({r.place})'
+    taken = set()
+    for r in runs:
+        name, i = r.name, 2
+        while name in taken: name, i = f'{r.name} ({i})', i + 1
+        r.name = name; taken.add(name)
 
 def compare(
-    runs,           # evaluations, or folders that `save_evaluation` wrote; the first is what the others are tested against
+    runs,           # evaluations, or folders that `save_evaluation` wrote; a list in their place is one model of several seeds. The first is what the others are tested against
     *, names=None,  # of the runs
     by_class=True,  # also a test of each class
-    rare_below=10, n_boot=2000
+    rare_below=10,
+    n_boot=2000     # resamples; more where a family has so many tests that p values of fewer could not stand Holm's correction
 )->Comparisons:
-    "Put runs side by side and test their differences on the same records, with Holm's correction. Raises `ECGClipError` for fewer than two."
+    """Put runs side by side and test their differences on the same records, with Holm's correction: the figures of the whole are one family, those of single classes another.
+    Raises `ECGClipError` for fewer than two."""
     import pandas as pd
     runs = [_run(r) for r in runs]
     if len(runs) < 2: raise ECGClipError('compare', f'{len(runs)} runs', 'Give at least two.')
     for r, n in zip(runs, names or []): r.name = n
-    seen = {}
-    for r in runs:                                     # columns need names of their own
-        seen[r.name] = seen.get(r.name, 0) + 1
-        if seen[r.name] > 1: r.name = f'{r.name} ({seen[r.name]})'
+    _name_apart(runs)
     def cell(r, section, row, col):
         d = r.rows.get(section, {}).get(row)
         if d is None or d.get(col) is None: return ''
@@ -105,13 +173,13 @@ def compare(
     title = lambda s, row, col: row if s == 'retrieval' else f'{s.replace("_", "-")} {col if row == "mean" else row}'
     table = pd.DataFrame({r.name: [cell(r, *k) for k in rows] for r in runs}, index=[title(*k) for k in rows])
     table = table[(table != '').any(axis=1)]
-    tests, notes = [], []
+    asked, notes = [], []
     for r in runs[1:]:
-        if _same(runs[0], r): tests += _pairs(runs[0], r, rare_below, n_boot, by_class)
-        else: notes.append(f'{r.name} was judged on other records or classes than {runs[0].name}: not tested.')
-    tests = pd.DataFrame(tests)
-    if len(tests): tests.insert(6, 'p_holm', holm(tests.p))
-    return Comparisons(table, tests if len(tests) else None, notes)
+        if why := _differ(runs[0], r): notes.append(f'{why}: not tested.'); continue
+        pairs, more = _pairs(runs[0], r, rare_below, by_class)
+        asked += [(r.name, *o) for o in pairs]; notes += more
+    tests = _tested(asked, n_boot)
+    return Comparisons(table, tests if len(tests) else None, list(dict.fromkeys(notes)))
 
 def save_comparison(
     c:Comparisons,

@@ -34,6 +34,12 @@ class FindingHead:
         if self.directions.ndim != 2 or any(len(getattr(self, k)) != n for k in ('directions', 'slope', 'offset', 'threshold')):
             raise CheckpointError('findings', f'{n} classes, but directions of shape {self.directions.shape} and {len(self.slope)} slopes', 'The file is damaged; take another checkpoint, or fit the findings anew.')
 
+    @property
+    def not_called(self)->dict: # name -> why
+        "The classes that are never called, for example because too few validation records had them. Their probabilities say nothing of the ECG."
+        why = self.about.get('not_called', {})
+        return {c: why.get(c, 'no threshold was found') for c, t in zip(self.classes, self.threshold) if t > 1}
+
     def scores(self, emb)->np.ndarray: # (N,D) -> (N,C)
         return np.asarray(emb, np.float32) @ self.directions.T
     def probability(self, scores)->np.ndarray: # (N,C) -> (N,C)
@@ -55,6 +61,7 @@ class Prediction:
     classes: list
     probability: np.ndarray  # (N,C)
     called: np.ndarray       # (N,C) bool
+    not_called: dict = field(default_factory=dict) # class -> why it is called for no ECG, whatever its probability
 
     def __len__(self): return len(self.probability)
     def __getitem__(self, i): # ECG i: {finding: probability} of what is called, the most probable first
@@ -65,8 +72,9 @@ class Prediction:
         import pandas as pd
         return pd.DataFrame(self.probability, columns=self.classes)
     def __str__(self):
-        line = lambda i: ', '.join(f'{k} {p:.0%}' for k, p in self[i].items()) or f'none of the {len(self.classes)} findings'
-        return '\n'.join(f'ECG {i}: {line(i)}' for i in range(len(self)))
+        line = lambda i: ', '.join(f'{k} {p:.0%}' for k, p in self[i].items()) or f'none of the {len(self.classes) - len(self.not_called)} findings'
+        never = ['never called: ' + '; '.join(f'{k} ({why})' for k, why in self.not_called.items())] if self.not_called else []
+        return '\n'.join([f'ECG {i}: {line(i)}' for i in range(len(self))] + never)
 
 @patch
 @torch.no_grad()
@@ -84,4 +92,4 @@ def predict(self:ECGCLIP,
     emb = torch.cat([self.encode_ecg(b).float().cpu() for b in x.split(batch_size)])
     self.train(was)
     p = head.probability(head.scores(emb))
-    return Prediction(list(head.classes), p, p >= head.threshold)
+    return Prediction(list(head.classes), p, p >= head.threshold, head.not_called)

@@ -17,8 +17,8 @@ import numpy as np
 
 from .core import ECGClipError, ReportError
 from .data import ECGData
+from .evaluation import said_findings
 from .lexicon import find_term, implied_by, names, terms
-from .reports import finding_set
 
 # %% ../nbs/13a_prompts.ipynb #529c7c1a
 @dataclass(frozen=True)
@@ -134,26 +134,26 @@ def _term_keys(codes, kind):
 
 def record_findings(
     data:ECGData
-)->list:        # for each record: (kind 'scp', 'snomed' or 'report', codes, keys of findings with all that they imply)
+)->list:        # for each record: (kind 'scp', 'snomed' or 'report', codes, keys of findings with all that they imply, keys of those that the report doubts)
     "What each record is known to have."
     out = []
     for codes, report in zip(data.df.codes, data.reports):
         codes = [c.strip() for c in str(codes).split(';') if c.strip()]
         kind = _code_kind(codes) if codes else ''
-        if kind: out.append((kind, frozenset(codes), _term_keys(codes, kind)))
-        else: out.append(('report', frozenset(), _with_implied([k for k, *rest in finding_set(report) if 'present' in rest])))
+        if kind: out.append((kind, frozenset(codes), _term_keys(codes, kind), frozenset()))
+        else: out.append(('report', frozenset(), *said_findings(report)))
     return out
 
 def task_labels(
     data:ECGData,
     task          # as for `prompt_bank`
 )->np.ndarray:    # (N,C) 1, 0, or NaN where nobody can know
-    "Labels of a task from codes, or from reports where there are none."
+    "Labels of a task from codes, or from reports where there are none; NaN too where a report doubts the class and states nothing of it."
     classes, known = task_classes(task), record_findings(data)
-    def one(c, kind, codes, keys):
+    def one(c, kind, codes, keys, doubted):
         if kind == 'scp' and c.scp: return float(bool(codes & set(c.scp)))
         if kind != 'report' and not any(_states(kind, k) for k in c.keys): return np.nan
-        return float(bool(keys & set(c.keys)))
+        return 1. if keys & set(c.keys) else np.nan if doubted & set(c.keys) else 0.
     return np.array([[one(c, *r) for c in classes] for r in known], float).reshape(len(known), len(classes))
 
 def common_findings(
@@ -163,5 +163,5 @@ def common_findings(
 )->list:          # keys, the most common first
     "The findings that a data set has enough of to be judged by."
     from collections import Counter
-    n = Counter(k for *_, keys in record_findings(data) for k in keys)
+    n = Counter(k for _, _, keys, _ in record_findings(data) for k in keys)
     return [k for k, v in n.most_common() if least <= v < len(data)][:most]

@@ -144,6 +144,7 @@ class ProtocolReport:
     def __str__(self):
         lines = [f'Protocol {self.name}: macro AUC in per cent over all classes that can be judged, as papers have it']
         for t, c in self.counts.items(): lines.append(f'  {_MERL[t].title}: ' + ', '.join(f'{s} {a} of {b} records' for s, (a, b) in c.items()))
+        lines.append('  Shares are of training labels; the penalty of the probe is chosen on the whole validation split at every share.')
         if self.partial: lines.append('  NOT the published test sets: records are missing, so these figures must not stand beside the published ones.')
         return '\n'.join([*lines, self.table().to_string(index=False)])
 
@@ -162,7 +163,7 @@ def run_merl(
     folder,                # with data_split and the records
     *, tasks=tuple(_MERL), language='zh',
     prompts=None,          # {class: ...} for all tasks, such as `ckepe_prompts`; nothing means the bank
-    fractions=FRACTIONS,   # of the linear probe; () leaves it out
+    fractions=FRACTIONS,   # of the training labels, for the linear probe, whose penalty is chosen on the whole validation split; () leaves it out
     seeds=(0, 1, 2), name='this model',
     max_missing=.01,       # share of a test set's records that may lack on disk; above it `ECGClipError`
     cache=None, batch_size=32, n_boot=1000, progress=False

@@ -21,7 +21,7 @@ import torch
 from .core import N_LEADS, N_SAMPLES, CheckpointError, ConfigError, ECGClipError, new_folder
 from .data import open_data, read_ecg
 from .evaluation import embed_ecgs, embed_texts
-from .interpret import _VERDICT, _verdict_title, draw_ecgs, is_true_of
+from .interpret import _VERDICT, _verdict_title, draw_ecgs, is_true_of, judge
 from .learner import load_pretrained
 
 # %% ../nbs/15_search.ipynb #99529110
@@ -235,7 +235,7 @@ class Hit:
     score: float        # cosine with the query
     record: str         # of the ECG; for a report, one of those that have it
     report: str
-    right: object       # whether the report bears out a query of words; None for other queries, and where no known finding is named
+    right: object       # whether the report bears out a query of words: True, 'partly' or False, see `judge`; None for other queries, and where no known finding is named
     row: int            # of the index
     n: int = 1          # records with this report
     age: object = None
@@ -342,7 +342,7 @@ def nearest_rows(self:ECGIndex,
 @patch
 def _hit(self:ECGIndex, rank, score, row, query, n=1):
     r = self.df.iloc[int(row)]
-    return Hit(rank, float(score), str(r.record), r.report, is_true_of(query, r.report) if query else None, int(row), n, r.age, r.sex, r.source)
+    return Hit(rank, float(score), str(r.record), r.report, judge(query, r.report) if query else None, int(row), n, r.age, r.sex, r.source)
 
 @patch
 def search(self:ECGIndex,

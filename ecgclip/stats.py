@@ -138,7 +138,7 @@ def wilson(
     "Interval of a share (Wilson 1927); unlike the usual one it is right at 0 and 1."
     rate, n = np.asarray(rate, float), np.asarray(n, float)
     mid, half = (rate + z*z/2/n)/(1 + z*z/n), z*np.sqrt(rate*(1-rate)/n + z*z/4/n**2)/(1 + z*z/n)
-    return mid - half, mid + half
+    return np.minimum(mid - half, rate), np.maximum(mid + half, rate)     # rounding at 0 and 1 must not put the share outside
 
 def calibration_error(
     y, p,
@@ -215,11 +215,11 @@ def _roc_at(y, score, w):
     return np.stack([np.interp(GRID, f/f[-1], t/t[-1]) if f[-1] and t[-1] else np.full(len(GRID), np.nan) for t, f in zip(tp, fp)])
 
 def _pr_at(y, score, w):
-    "(b,101) precisions at the recalls of `GRID`: that of the first threshold that reaches the recall."
+    "(b,101) precisions at the recalls of `GRID`: that of the first threshold that reaches the recall; at 0 that of the first positive, since before it there is no precision to speak of."
     pos, neg = (np.cumsum(o[:, ::-1], 1) for o in _sorted_counts(y, score, w))
     def one(tp, fp):
         if not tp[-1]: return np.full(len(GRID), np.nan)
-        return (tp/np.maximum(tp + fp, 1e-12))[np.minimum(np.searchsorted(tp/tp[-1], GRID - 1e-12), len(tp) - 1)]
+        return (tp/np.maximum(tp + fp, 1e-12))[np.minimum(np.searchsorted(tp/tp[-1], np.maximum(GRID - 1e-12, 1e-12)), len(tp) - 1)]
     return np.stack([one(t, f) for t, f in zip(pos, neg)])
 
 def curve_band(

@@ -13,7 +13,7 @@ images = root/'nbs'/'images'
 
 def _directives(source): return {m.strip() for m in re.findall(r'^#\|(.*)$', source, re.M)}
 def _code(source): return re.sub(r'^#\|.*\n?', '', source, flags=re.M).strip()
-def _link(text): return re.sub(r'(\]\(|src=")(images/|\w+\.ipynb)', r'\1nbs/\2', text)  # links of the notebook start in nbs/
+def _link(text): return re.sub(r'(\]\(|src=")(images/|[\w.]+\.ipynb)', r'\1nbs/\2', text)  # links of the notebook start in nbs/
 
 def _output(out, n):
     "Markdown of one stored output."
