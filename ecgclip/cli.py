@@ -470,14 +470,15 @@ def _evaluate_parser():
     p.add_argument('--batch-size', type=int, default=32, metavar='N', help='records at a time (default: %(default)s)')
     p.add_argument('--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, cuda:1 or mps')
     p.add_argument('--data-root', metavar='TEXT', help='where relative paths of a table are looked for after its own folder')
-    p.add_argument('--json', metavar='FILE', help='also write all figures there')
-    g = p.add_argument_group('everything: zero-shot, probes, fewer leads, subgroups')
-    g.add_argument('--out', metavar='FOLDER', help='judge in every way, and write JSON, CSV, Markdown, LaTeX, figures and report.html there')
+    p.add_argument('--json', metavar='FILE', help='also write the retrieval figures there')
+    g = p.add_argument_group('everything, with --out or with any of these: zero-shot, probes, fewer leads, subgroups')
+    g.add_argument('--out', metavar='FOLDER', help='write JSON, CSV, Markdown, LaTeX, figures and report.html there')
     g.add_argument('--task', metavar='TASK', help='ptbxl_super, ptbxl_sub, ptbxl_form, ptbxl_rhythm, cpsc2018, chapman, or findings with commas such as AF,LBBB,室性早搏; nothing takes those that occur often enough')
     g.add_argument('--language', choices=('zh', 'en', 'both'), help='of the prompts; nothing means that of the checkpoint')
     g.add_argument('--seeds', type=int, default=3, metavar='N', help='of probes and untrained copies (default: %(default)s)')
     g.add_argument('--parts', default='retrieval,zero_shot,probe,robustness,subgroups', metavar='LIST', help='what to judge (default: %(default)s); fine_tune trains all weights too, and is slow')
-    g.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s)')
+    g.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s, 2000 if only retrieval is judged)')
+    g.add_argument('--least', type=int, default=5, metavar='N', help='validation positives that a finding needs to get a threshold (default: %(default)s); with fewer it is never called')
     g.add_argument('--cache', metavar='FOLDER', help='where frozen features are kept')
     g.add_argument('--embedding', choices=('pca', 'umap'), default='pca', help='how embeddings are drawn (default: %(default)s)')
     g.add_argument('--save-findings', action='store_true', help='write names, scaling and thresholds of the findings, chosen on validation records, into the checkpoint, for model.predict')
@@ -486,6 +487,25 @@ def _evaluate_parser():
     g.add_argument('--prompts', metavar='FILE', help='CKEPE_prompt.json of MERL instead of the prompts of this package')
     g.add_argument('--partial', action='store_true', help='run although test records are missing; the figures are then not those of the protocol')
     return p
+
+_EVERYTHING = ('out', 'task', 'language', 'seeds', 'parts', 'least', 'cache', 'save_findings')   # any of them asks for more than retrieval
+
+def _given(parser, argv):
+    "Which options were written, whatever their value."
+    for action in parser._actions: action.default = argparse.SUPPRESS
+    return set(vars(parser.parse_args(argv)))
+
+def _check_options(a, given):
+    "Refuse what would have no effect. Raises `ECGClipError`."
+    def refuse(names, why, hint):
+        if wrong := [k for k in names if k in given]: raise ECGClipError('--' + wrong[0].replace('_', '-'), why, hint)
+    if a.protocol:
+        refuse(('json',), 'not written with --protocol', 'Name a folder with --out; protocol.json is in it.')
+        refuse(('split', 'task', 'parts', 'least', 'embedding', 'save_findings', 'data_root'), 'has no effect with --protocol', 'The protocol says what is judged; leave it out.')
+    else:
+        refuse(('prompts', 'partial'), 'has no effect without --protocol', 'Add --protocol merl, or leave it out.')
+        if not a.out: refuse(('embedding',), 'pictures are written with --out only', 'Name a folder with --out.')
+        if 'retrieval' not in a.parts.split(','): refuse(('json',), 'it holds the figures of retrieval, which --parts leaves out', 'Add retrieval to --parts, or take --out, whose report.json holds all figures.')
 
 def _task(text):
     "A task by name, or a list of findings."
@@ -507,27 +527,29 @@ def _whole(a, model, data):
     from ecgclip.pages import PARTS, evaluate_model, save_evaluation
     parts = tuple(o.strip() for o in a.parts.split(','))
     if wrong := set(parts) - {*PARTS, 'fine_tune'}: raise ECGClipError('--parts', f'{sorted(wrong)[0]!r} is not known', f'Choose from {", ".join(PARTS)}, fine_tune.')
-    ev = evaluate_model(model, data, parts=parts, task=_task(a.task), language=a.language, seeds=tuple(range(a.seeds)), untrained=a.seeds, n_boot=a.resamples, cache=a.cache, batch_size=a.batch_size, name=str(Path(a.checkpoint)))
+    ev = evaluate_model(model, data, parts=parts, task=_task(a.task), language=a.language, seeds=tuple(range(a.seeds)), untrained=a.seeds, n_boot=a.resamples, least=a.least, cache=a.cache, batch_size=a.batch_size, name=str(Path(a.checkpoint)))
     print(ev)
     if a.out: print(f'\nIn {save_evaluation(ev, a.out, a.embedding)}: report.html holds everything; report.json, and a CSV, Markdown and LaTeX file for each table')
     if a.save_findings:
         if ev.head is None: raise ECGClipError('--save-findings', 'no validation record has a finding of these classes', 'Choose other classes with --task, or a set with more validation records.')
         print(f'{write_findings(a.checkpoint, ev.head)} now holds {len(ev.head.classes)} findings: load_pretrained(...).predict(ecg)')
+        if never := ev.head.not_called: print('Never called: ' + '; '.join(f'{k} ({why})' for k, why in never.items()))
     return ev
 
 def _evaluate(argv):
     from ecgclip.data import open_data
     from ecgclip.evaluation import retrieval_report
     from ecgclip.learner import load_pretrained
-    a = _evaluate_parser().parse_args(argv)
+    a, given = _evaluate_parser().parse_args(argv), _given(_evaluate_parser(), argv)
+    _check_options(a, given)
     if a.json and not Path(a.json).absolute().parent.is_dir(): raise ECGClipError(a.json, 'its folder does not exist', 'Make it, or name another file.')
     if a.batch_size < 1: raise ECGClipError('--batch-size', f'{a.batch_size} is below 1', 'Give a number above 0.')
     model = load_pretrained(a.checkpoint, device=a.device)
     if a.protocol: return _protocol(a, model)
     data = open_data(a.data, language=model.config.language, detail=model.config.detail, **(dict(root=a.data_root) if a.data and a.data_root else {}))
-    if a.out or a.save_findings:
+    if given & set(_EVERYTHING):
         if a.split == 'all': data.df['split'] = 'test'
-        elif a.split != 'test': raise ECGClipError('--split', f'{a.split!r} with --out', 'The test records judge, the others teach; give --split all to judge by all records, without probes and thresholds.')
+        elif a.split != 'test': raise ECGClipError('--split', f'{a.split!r} with {", ".join("--" + k.replace("_", "-") for k in _EVERYTHING if k in given)}', 'The test records judge, the others teach; give --split all to judge by all records, without probes and thresholds.')
         ev = _whole(a, model, data)
         if a.json and ev.retrieval is not None: ev.retrieval.to_json(a.json)
         return
@@ -535,7 +557,7 @@ def _evaluate(argv):
     if not len(data): raise ECGClipError(a.data or 'the embedded sample', f'no record in the split {a.split!r}', 'Choose another one with --split, or --split all.')
     print(*data.notes, sep='\n')
     data.name = f'{data.name}, split {a.split}'
-    report = retrieval_report(model, data, batch_size=a.batch_size, progress=True)
+    report = retrieval_report(model, data, batch_size=a.batch_size, progress=True, **(dict(n_boot=a.resamples) if 'resamples' in given else {}))
     print(report)
     if a.json: report.to_json(a.json)
 
