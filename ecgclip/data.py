@@ -827,7 +827,7 @@ def _leave_out(skipped, n, max_bad, where):
     if not len(skipped): return
     found = f'{len(skipped)} of {n} records cannot be used; the first is row {skipped.row[0]}, {skipped.path[0]}: {skipped.reason[0]}'
     if len(skipped) > max_bad*n or len(skipped) == n:
-        raise ManifestError(where, found, f'A run stops above {max_bad:.3g} of the records (max_bad). Correct them or leave them out.')
+        raise ManifestError(where, found, f'A run stops above {max_bad:.3g} of the records (max_bad). Correct them' + (f', or go on without them: max_bad={math.ceil(100*len(skipped)/n)/100:g} (--max-bad {math.ceil(100*len(skipped)/n)/100:g}).' if len(skipped) < n else '.'))
     warnings.warn(f'{where}: {found}. All are listed in .skipped', ECGWarning, stacklevel=3)
 
 def _locate(p, folders):

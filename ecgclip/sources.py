@@ -369,7 +369,7 @@ def _with_known_gain(r, known):
     swing, said = float(np.median(np.ptp(r.signal, axis=1))), f'a gain of {r.gain:g} a mV, where its set has {known:g}'
     usual = lambda v: _USUAL_MV[0] <= v <= _USUAL_MV[1]
     if not usual(swing) and usual(swing*r.gain/known): raise ECGReadError(r.path, f'{said}; the median lead swings by {swing:.2g} mV, and by {swing*r.gain/known:.2g} mV with the latter', 'This is a copy of an early release. Get the final one, or correct the gain in the header.')
-    return replace(r, notes=(*r.notes, f'{said}: voltages may be {known/r.gain:.2g} times the true ones'), found=tuple(dict.fromkeys((*r.found, 'gain'))))
+    return replace(r, notes=(*r.notes, f'{said}: voltages may be {known/r.gain:.3g} times the true ones'), found=tuple(dict.fromkeys((*r.found, 'gain'))))
 
 class _SourceFiles(_Files):
     "Signals of a source: a file each, or a place in a file of many."
