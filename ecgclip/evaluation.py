@@ -388,7 +388,7 @@ def said_findings(
     return sure, keys('uncertain') - sure
 
 def finding_labels(
-    data:ECGData, language=None
+    data:ECGData
 )->dict:   # key of a finding -> (N,) 1 where the report states it or what implies it, 0 where it doesn't, NaN where it doubts it
     "What reports say, as labels. A report that is silent on a finding counts as one that denies it."
     said = [said_findings(r) for r in data.reports]

@@ -178,7 +178,9 @@ def _scan_clauses(text):
         at += len(part) + 1
     return out
 
-def known_words(): return _lexicon().keys()
+def known_words():
+    "All words that the lexer knows."
+    return _lexicon().keys()
 
 def scan(
     text:str,  # a normalised report

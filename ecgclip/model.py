@@ -91,7 +91,9 @@ def _project(head, x):
     with torch.autocast(x.device.type, enabled=False): return F.normalize(head(x), dim=-1)
 
 @patch(as_prop=True)
-def device(self:ECGCLIP): return self.log_scale.device
+def device(self:ECGCLIP):
+    "Where the model is."
+    return self.log_scale.device
 
 @lru_cache(64)
 def _knows(kind):
