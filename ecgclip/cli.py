@@ -49,7 +49,7 @@ def _kind(t):
 _SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix simulate_passes workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment augment_args'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
-    'common space and loss': 'embed_dim temperature loss duplicates positive_threshold positive_power local_weight logit_bias equal_reports true_reports rare_reports'.split(),
+    'common space and loss': 'embed_dim temperature loss duplicates positive_threshold positive_power local_weight logit_bias equal_reports true_reports rare_reports statements statement_weight'.split(),
     'training': 'epochs batch_size micro_batch frozen_cache lr_rate text_lr_scale text_layer_decay weight_decay clip_norm warmup warmup_start cycles lr_floor patience monitor_epochs amp device seed'.split(),
     'output and tracking': 'out resume track wandb_project watch log_freq'.split()}
 

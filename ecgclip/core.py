@@ -117,6 +117,8 @@ class Config:
     equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
     true_reports: bool = _opt(True, 'with simulated pairs: a report that is true of another ECG of the batch counts as an equal one')
     rare_reports: bool = _opt(False, 'with duplicates=positive: among the reports that are true of an ECG, those that are true of few ECGs of the batch weigh more')
+    statements: int = _opt(0, 'single findings a step, in many wordings, each of which is to find the ECGs that show it; with simulated pairs or true_reports')
+    statement_weight: float = _opt(.5, 'of their loss beside that of the batch')
     epochs: int = _opt(100, 'passes over the training records')
     batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step, of all processes together; auto takes as many as the memory holds, at most 256')
     micro_batch: Optional[Union[int, Literal['auto']]] = _opt(None, 'pairs that are embedded at a time, so that a large batch fits a small memory; nothing means the whole batch, auto as many as the memory holds')
@@ -270,8 +272,8 @@ def recommended(cls:Config, **kwargs):
 @patch(cls_method=True)
 def simulated(cls:Config, **kwargs):
     "For training on simulated pairs, on two CPU cores: a residual network over the signal, a small text encoder, fresh pairs in large batches."
-    return cls(simulate=20_000, simulate_passes=5, ecg_encoder='resnet1d_tiny', text_encoder='small', batch_size=128, epochs=15, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
-               rare_reports=True, equal_reports='findings', patience=0, max_tokens=64, amp='bf16').replace(**kwargs)
+    return cls(simulate=20_000, simulate_passes=5, ecg_encoder='resnet1d_beats', text_encoder='small', batch_size=128, epochs=15, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
+               rare_reports=True, statements=64, equal_reports='findings', patience=0, max_tokens=64, amp='bf16').replace(**kwargs)
 
 # %% ../nbs/00_core.ipynb #0955b1f5
 def compiled(

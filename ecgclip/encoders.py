@@ -7,9 +7,9 @@ Docs: https://ecgclip.github.io/ecgclip/encoders.html.md"""
 # %% auto #0
 __all__ = ['INDEPENDENT_LEADS', 'vit1d_tiny', 'vit1d_small', 'vit1d_middle', 'vit1d_base', 'register_encoder', 'list_encoders',
            'create_encoder', 'count_flops', 'ms_per_ecg', 'EncoderTable', 'TimeSformerEncoder', 'timesformer',
-           'timesformer_tiny', 'ResidualBlock', 'ResNet1DEncoder', 'resnet1d18', 'resnet1d_tiny', 'BottleneckBlock',
-           'DeepResNet1DEncoder', 'resnet1d34', 'resnet1d50', 'resnet1d101', 'resnet1d152', 'timesnet', 'image_model',
-           'load_encoder_weights']
+           'timesformer_tiny', 'ResidualBlock', 'ResNet1DEncoder', 'resnet1d18', 'resnet1d_tiny', 'BeatResNet1DEncoder',
+           'resnet1d_beats', 'BottleneckBlock', 'DeepResNet1DEncoder', 'resnet1d34', 'resnet1d50', 'resnet1d101',
+           'resnet1d152', 'timesnet', 'image_model', 'load_encoder_weights']
 
 # %% ../nbs/06_encoders.ipynb #5c8bf41e
 import difflib, fnmatch, inspect, time
@@ -23,6 +23,7 @@ from fastcore.meta import delegates
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from .beats import median_beat
 from .core import FS, LEADS, N_LEADS, N_SAMPLES, CheckpointError, ConfigError, TransformError, _twelve_from_eight, example_ecg
 from .image_encoders import IMAGE_SCALE, ImageEncoder, ImageModelEncoder, _shape
 from .signal_encoders import TimesNetEncoder, ViT1DEncoder, _blank, check_masks
@@ -366,6 +367,59 @@ _tiny1d = dict(widths=(32, 64, 96, 128), depths=(1, 1, 1, 1), kernel=5, stem=11,
 def resnet1d_tiny(images=None, **kwargs):
     "Residual network for CPU cores: at 125 Hz, four stages of one block, at most 128 channels."
     return ResNet1DEncoder(images, **{**_tiny1d, **kwargs})
+
+# %% ../nbs/06_encoders.ipynb #ce6cb049
+class BeatResNet1DEncoder(ResNet1DEncoder):
+    "A residual network along time beside one along the median beat: ECGs `(B,12,5000)` in mV to `(B,dim)`."
+    @delegates(ResNet1DEncoder.__init__, but=['images'])
+    def __init__(self,
+        images=None,                   # not used: this encoder takes signals
+        *,
+        beat_widths=(64, 96, 128, 192),# channels of the stem over the median beat, and of its blocks; each block halves the rate
+        beat_dim=256,                  # features of the median beat
+        **kwargs
+    ):
+        super().__init__(images, **kwargs)
+        if len(beat_widths) < 2 or any(w % 8 for w in beat_widths): raise ConfigError('beat_widths', f'{list(beat_widths)}', 'Give two or more multiples of 8.')
+        width, samples = beat_widths[-1], self.fs
+        for _ in beat_widths[1:]: samples = (samples + 1)//2
+        self.beat = nn.Sequential(nn.Conv1d(self.stem.in_channels, beat_widths[0], 7, padding=3),
+                                  *[ResidualBlock(a, b, 5, 2) for a, b in zip(beat_widths, beat_widths[1:])],
+                                  nn.GroupNorm(8, width), nn.ReLU(), nn.Flatten(), nn.Linear(width*samples, beat_dim), nn.LayerNorm(beat_dim))
+        n = self.head[0].normalized_shape[0] + beat_dim
+        self.head = nn.Sequential(nn.LayerNorm(n), nn.Linear(n, self.dim))
+
+    def _beat_features(self, x, samples):
+        "Features of the median beat `(B,beat_dim)`, of what `_seen` gives; zero where no beat was found."
+        beat, n = median_beat(x[:, :len(INDEPENDENT_LEADS)], self.fs, samples=None if samples is None else samples//(FS//self.fs))
+        if self.compress: beat = torch.cat((beat, torch.tanh(beat/self.compress)), 1)
+        return self.beat(beat).float()*(n > 0)[:, None]
+
+
+# %% ../nbs/06_encoders.ipynb #bf5720b9
+@patch
+def forward(self:BeatResNet1DEncoder,
+    x,                   # ECGs `(B,12,5000)` in mV
+    return_tokens=False, # also the features of each stretch of time `(B,T,widths[-1])`
+    leads=None,          # `(B,12)`, False for a missing lead
+    samples=None         # `(B,)`, samples until a short record ends; three seconds or more
+):                       # features `(B,dim)`
+    "Features of each ECG: mean and maximum over time, and of the median beat, mixed. Raises `TransformError` for input of another shape."
+    if type(x) is not torch.Tensor: x = x.as_subclass(torch.Tensor)
+    leads, samples = check_masks(x, leads, samples)
+    seen = self._seen(x, leads, samples)
+    x = self.stages(self.stem(seen))
+    features = self.head(torch.cat((*[o.float() for o in _pooled(x, samples)], self._beat_features(seen, samples)), 1))
+    return (features, x.transpose(1, 2)) if return_tokens else features
+
+_beats1d = dict(widths=(16, 32, 64, 96), depths=(1, 1, 1, 1), kernel=5, stem=11, fs=125, dim=384)
+
+@register_encoder
+@delegates(BeatResNet1DEncoder)
+def resnet1d_beats(images=None, **kwargs):
+    "Residual networks for CPU cores, at 125 Hz: a small one over the signal, and one over its median beat."
+    return BeatResNet1DEncoder(images, **{**_beats1d, **kwargs})
+
 
 # %% ../nbs/06_encoders.ipynb #e5a5e381
 class BottleneckBlock(ResidualBlock):

@@ -7,8 +7,8 @@ Docs: https://ecgclip.github.io/ecgclip/learner.html.md"""
 # %% auto #0
 __all__ = ['FORMAT', 'create_text_encoder', 'check_reports', 'token_cache', 'create_model', 'PretrainLearner', 'layer_groups',
            'learning_rates', 'trainable_table', 'default_callbacks', 'set_seed', 'calibrate_images', 'batch_that_fits',
-           'fit_batch', 'micro_batches', 'pretrain_learner', 'write_pretrained', 'save_pretrained', 'write_findings',
-           'list_pretrained', 'load_pretrained', 'run_callbacks', 'load_run', 'fit_run']
+           'fit_batch', 'micro_batches', 'single_statements', 'pretrain_learner', 'write_pretrained', 'save_pretrained',
+           'write_findings', 'list_pretrained', 'load_pretrained', 'run_callbacks', 'load_run', 'fit_run']
 
 # %% ../nbs/12_learner.ipynb #d6c82eba
 import importlib.metadata, inspect, json, random
@@ -35,6 +35,7 @@ from .loaders import between_jobs, largest_batch, pick_device
 from .findings import FindingHead
 from .frozen import FrozenLayers
 from .gradient_cache import GradientCache
+from .statements import SingleStatements
 from .losses import pretrain_loss
 from .model import ECGCLIP, param_groups
 from .resume import SaveRun, StopSignal, WriteHistory, check_state, clear_errors, link_files, load_optimizer, progress, run_lock, say_resumed, shared_state, state_folders
@@ -188,6 +189,10 @@ def micro_batches(config, model, dls)->list:
     if config.micro_batch is None: return []
     return [GradientCache(batch_that_fits(model, dls) if config.micro_batch == 'auto' else config.micro_batch)]
 
+def single_statements(config)->list:
+    "`[SingleStatements]` where the settings ask for statements, else nothing."
+    return [SingleStatements(config.statements, config.statement_weight, language=config.language, max_tokens=config.max_tokens)] if config.statements else []
+
 def _tokenizer(text, config):
     "The function that makes the tokens of the loaders."
     kept = dict(cache=token_cache(config)) if isinstance(text, TextEncoder) else {}
@@ -218,7 +223,7 @@ def pretrain_learner(
     if config.frozen_cache: model.text.held = FrozenLayers(text, config.frozen_cache)
     if verbose and isinstance(text, TextEncoder) and text.pretrained: print(trainable_table(model, config).rename_axis(None))
     learn = PretrainLearner(dls, model, pretrain_loss(model, config), opt_func=partial(Adam, decouple_wd=True, eps=1e-8), lr=learning_rates(config, text),
-                    splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + micro_batches(config, model, dls) + list(cbs or []), **kwargs)
+                    splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + micro_batches(config, model, dls) + single_statements(config) + list(cbs or []), **kwargs)
     learn.config = config
     set_seed(config.seed)
     return learn

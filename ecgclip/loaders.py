@@ -8,9 +8,9 @@ Docs: https://ecgclip.github.io/ecgclip/loaders.html.md"""
 __all__ = ['STORAGE', 'SMALL_CARD', 'SMALL_LIMIT', 'MOST_PAIRS', 'UNKNOWN_PAIRS', 'VALID_SEED', 'N_VALID', 'pick_device',
            'Machine', 'look_at_machine', 'image_bytes', 'precompute_images', 'ImageStore', 'storage_errors',
            'ModeChoice', 'published_mode', 'measured_mode', 'choose_mode', 'saved_bytes', 'largest_batch',
-           'pick_workers', 'Pairs', 'stable_group', 'stable_groups', 'fact_bits', 'shown_by', 'pair_facts',
-           'simulated_data', 'PairFile', 'between_jobs', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders', 'LoaderPlan',
-           'ecg_dataloaders']
+           'pick_workers', 'Pairs', 'stable_group', 'stable_groups', 'fact_bits', 'fact_table', 'shown_by',
+           'pair_facts', 'simulated_data', 'PairFile', 'between_jobs', 'SimulatedPairs', 'PairLoader', 'ECGDataLoaders',
+           'LoaderPlan', 'ecg_dataloaders']
 
 # %% ../nbs/05_loaders.ipynb #b50a64ea
 import hashlib, json, math, multiprocessing, os, random, shutil, signal, sys, tempfile, threading, time
@@ -418,6 +418,13 @@ def fact_bits(
     for row, some in zip(out, keys):
         for k in some: row[places[k][0]] |= 1 << places[k][1]
     return out
+
+def fact_table(
+    bits  # (N,W) int64 tensor, as of `fact_bits`
+):        # (N,K) bool on the same device, K findings in the order of the lexicon
+    "Bits as sets of findings, a column a finding."
+    column = torch.arange(len(_fact_places()), device=bits.device)
+    return (bits[:, column//62] >> (column % 62) & 1).bool()
 
 _SOUND = frozenset('NSR SA NAX SB STach CR CCR CD Brady TACHY IRREG'.split())   # do not make a tracing abnormal by themselves
 
