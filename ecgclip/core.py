@@ -272,8 +272,8 @@ def recommended(cls:Config, **kwargs):
 @patch(cls_method=True)
 def simulated(cls:Config, **kwargs):
     "For training on simulated pairs, on two CPU cores: a residual network over the signal, a small text encoder, fresh pairs in large batches."
-    return cls(simulate=20_000, simulate_passes=5, ecg_encoder='resnet1d_beats', text_encoder='small', batch_size=128, epochs=15, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
-               rare_reports=True, statements=64, equal_reports='findings', patience=0, max_tokens=64, amp='bf16').replace(**kwargs)
+    return cls(simulate=20_000, simulate_passes=4, ecg_encoder='resnet1d_beats', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
+               rare_reports=True, statements=128, equal_reports='findings', patience=0, max_tokens=64, amp='bf16').replace(**kwargs)
 
 # %% ../nbs/00_core.ipynb #0955b1f5
 def compiled(
