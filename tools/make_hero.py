@@ -85,8 +85,8 @@ def draw(lang, model, data, path):
         bars(fig, scores, data.reports[i], zh, 7.6, 6.28 - h - .2, 4.1, h + .2)
         page.plot([.35, W - .35], [2.24]*2, color='#d1d9e0', lw=1)
         head(1.76, words['text'], words['find'])
-        page.add_patch(FancyBboxPatch((3.1, 1.74), 6. if not zh else 2.8, .34, boxstyle='round,pad=0,rounding_size=.17', fc='#f6f8fa', ec='#8c959f', lw=1))
-        beside(page.text(3.3, 1.8, QUERY, size=13, color=INK), words['hits'], size=10)
+        page.add_patch(FancyBboxPatch((3.1, 1.72), 6. if not zh else 2.8, .34, boxstyle='round,pad=0,rounding_size=.17', fc='#f6f8fa', ec='#8c959f', lw=1))
+        beside(page.text(3.3, 1.83, QUERY, size=13, color=INK), words['hits'], size=10)
         each = (W - .7 - .5)/3
         for n, hit in enumerate(best_ecgs(model, data, QUERY, 3, ecgs)):
             mark, color = MARK[hit.right]; x = .35 + n*(each + .25)
