@@ -49,8 +49,8 @@ def timesformer():
                 on_gpu=[t['measured'] for t in d['targets'] if 'GPU' in t['what'] and not t['measured'].startswith('unmeasured')])
 
 def batch():
-    s = result('batch')['memory']['steps'][0]
-    return dict(batch=s['batch'], micro=s['micro_batch'], kept=f"{s['peak']/2**20:.0f}", plain=f"{s['plain'][str(s['batch'])]['peak']/2**20:.0f}", encoder=s['encoder'])
+    d = result('batch'); s = d['memory']['steps'][0]
+    return dict(exact=f"{max(v['largest']['float64'] for k, v in d.items() if k.startswith('exact') and 'float64' in v['largest']):.0e}", batch=s['batch'], micro=s['micro_batch'], kept=f"{s['peak']/2**20:.0f}", plain=f"{s['plain'][str(s['batch'])]['peak']/2**20:.0f}", encoder=s['encoder'])
 
 def survive():
     d = result('survive'); runs = [*d['resume'], d['terms']]
