@@ -2,8 +2,8 @@
 
     python tools/make_readme.py
 
-The notebooks must hold their outputs: `nbdev-test --save nbs/index.ipynb nbs/index.zh-CN.ipynb` stores them. Tables of figures are computed again here: one that is
-no longer what benchmarks/results say stops it, and so does a link to a file that is not there. Pictures of outputs go to nbs/images/readme-*.png."""
+The notebooks must hold their outputs: `nbdev-test --save nbs/index.ipynb` stores them. Tables of figures are computed again here and stored too, so that they say what
+benchmarks/results say. A link to a file that is not there makes it fail, after all is written. Pictures of outputs go to nbs/images/readme-*.png."""
 import base64, os, re, sys
 from pathlib import Path
 
@@ -40,15 +40,18 @@ def _cell(cell, n):
     parts = [] if 'echo: false' in flags else [f'```python\n{code}\n```']
     return '\n\n'.join(parts + [o for i, out in enumerate(cell.outputs) if (o := _output(out, f'{n}{i or ""}'))])
 
-def _stale(nb):
-    "Which cells store a table that the results no longer give. Only cells that need `readme_facts` are run: they read files and write Markdown."
-    space, stale = {}, []
-    for n, c in enumerate(nb.cells):
+def _tables(nb):
+    "Compute the tables of figures again; returns whether one was no longer what benchmarks/results say. Only cells that need `readme_facts` are run: they read files and write Markdown."
+    space, new = {}, False
+    for c in nb.cells:
         if c.cell_type != 'code' or not ('facts' in c.source or 'IPython.display' in c.source): continue
-        *lines, last = _code(c.source).split('\nMarkdown(', 1) if '\nMarkdown(' in c.source else (_code(c.source), '')
-        exec('\n'.join(lines), space)
-        if last and eval(f'Markdown({last}', space).data != ''.join(o.data.get('text/markdown', '') for o in c.outputs if 'data' in o): stale.append(n)
-    return stale
+        code, _, last = _code(c.source).partition('\nMarkdown(')
+        exec(code, space)
+        if not last: continue
+        text = eval(f'Markdown({last}', space).data
+        if text == ''.join(o.data.get('text/markdown', '') for o in c.outputs if 'data' in o): continue
+        c.outputs, new = [nbformat.v4.new_output('execute_result', {'text/markdown': text, 'text/plain': '<IPython.core.display.Markdown object>'})], True
+    return new
 
 def _broken(text):
     "Links of a README to files that are not there."
@@ -56,12 +59,13 @@ def _broken(text):
     return sorted({o for o in links if not (root/o).exists()})
 
 def write(name):
-    "Write one README; returns what is wrong with it."
+    "Write one README, and the tables of its notebook where they have changed; returns what is wrong with it."
     nb = nbformat.read(root/'nbs'/name, 4)
+    if _tables(nb): nbformat.write(nb, root/'nbs'/name)
     cells = [o for n, c in enumerate(nb.cells) if (o := _cell(c, f"{name.removeprefix('index').removesuffix('.ipynb').strip('.')}{n}"))]
     text = f'<!-- Written from nbs/{name} by tools/make_readme.py; edit that notebook. -->\n\n' + '\n\n'.join(cells) + '\n'
     (root/PAGES[name]).write_text(text, encoding='utf-8')
-    return [f'cell {n} of nbs/{name} is not what benchmarks/results say: nbdev-test --save nbs/{name}' for n in _stale(nb)] + [f'{PAGES[name]}: no file {o}' for o in _broken(text)]
+    return [f'{PAGES[name]}: no file {o}' for o in _broken(text)]
 
 def main():
     images.mkdir(exist_ok=True)
