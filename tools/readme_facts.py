@@ -5,6 +5,7 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 def result(name): return json.loads((root/'benchmarks'/'results'/f'{name}.json').read_text(encoding='utf-8'))
 def table(columns, rows): return '\n'.join('| ' + ' | '.join(map(str, r)) + ' |' for r in [columns, ['---']*len(columns), *rows])
+def day(date): return date.replace('-', '\u2011')   # hyphens at which no narrow column breaks it
 def interval(v): return f'{v["value"]:.3f} ({v["low"]:.3f} to {v["high"]:.3f})'
 def machine(m): return f"{m['processor']}, {m['processors']} processors, torch {m['torch']}"
 
