@@ -25,7 +25,7 @@ WORDS = dict(
             foot=f'Real ECGs of the test split, a model trained on simulated pairs alone. ✓ the report bears the query out   ◐ in part   lead {LEAD} of the best three of {{n}}'),
     zh=dict(ecg='用心电图', ask='找文字', bars='心电图与各短语的余弦相似度', text='用文字', find='找心电图', hits='', report='由诊断编码生成的报告',
             foot=f'测试集中的真实心电图；模型只用模拟数据训练。✓ 报告完全支持查询   ◐ 部分支持   图为 {{n}} 份中最相近三份的 {LEAD} 导联'))
-INK, SOFT, RIGHT, PARTLY, OTHER = '#1f2328', '#59636e', '#1b7f3b', '#a86200', '#9aa4b2'
+INK, SOFT, RIGHT, PARTLY, OTHER, GRID = '#1f2328', '#59636e', '#1b7f3b', '#a86200', '#9aa4b2', '#f2b8b5'
 W, H = 12., 6.9   # inches
 MARK = {True: ('✓', RIGHT), 'partly': ('◐', PARTLY), False: ('✗', '#b3261e'), None: ('', SOFT)}
 
@@ -47,10 +47,9 @@ def strip(fig, mv, x, y, width, height, seconds=4.):
     ax = fig.add_axes([x/W, y/H, width/W, height/H])
     mm, tall = seconds*25, seconds*25*height/width
     ax.set(xlim=(0, mm), ylim=(-tall/2, tall/2)); ax.set_axis_off()
-    for step, lw in ((1, .25), (5, .7)):
-        for v in range(0, int(mm) + 1, step): ax.axvline(v, color='#f2b8b5', lw=lw, zorder=.5)
-        for v in range(-int(tall//2), int(tall//2) + 1): 
-            if v % step == 0: ax.axhline(v, color='#f2b8b5', lw=lw, zorder=.5)
+    for step, lw in ((1, .25), (5, .7)):   # a line each mm, a thick one every five
+        for v in range(0, int(mm) + 1, step): ax.axvline(v, color=GRID, lw=lw, zorder=.5)
+        for v in range(0, int(tall/2) + 1, step): ax.axhline(v, color=GRID, lw=lw, zorder=.5); ax.axhline(-v, color=GRID, lw=lw, zorder=.5)
     seen = mv[:int(seconds*500)]
     ax.plot([i/500*25 for i in range(len(seen))], (seen - (seen.max() + seen.min())/2)*10, color=INK, lw=1.1)
 
