@@ -1,4 +1,5 @@
 """Package metadata comes from settings.ini; pyproject.toml holds only the name, the links and nbdev's own settings."""
+import re
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import find_packages, setup
@@ -7,7 +8,11 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=['='])
 parser.read(here/'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
-lines = lambda key: [o for o in cfg[key].split('\n') if o.strip()]
+BLOB, RAW = ('https://github.com/ecgclip/ecgclip/' + o for o in ('blob/main/', 'raw/main/'))   # a package index shows the README without the repository beside it
+def _absolute(text):
+    text = re.sub(r'(!\[[^\]]*\]\()(?!https?:)', rf'\g<1>{RAW}', text)
+    return re.sub(r'((?<!!)\[[^\]]*\]\()(?!https?:|#)', rf'\g<1>{BLOB}', text)
+lines = lambda key: [o.strip() for o in cfg[key].split('\n') if o.strip()]
 commands = ['pretrain', 'prepare', 'evaluate', 'compare']
 more_commands = ['embed', 'search', 'export']   # of the module commands
 
@@ -15,10 +20,8 @@ setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'].split(),
     author=cfg['author'], author_email=cfg['author_email'], license=cfg['license'],
     python_requires=f">={cfg['min_python']}",
-    classifiers=['Development Status :: 4 - Beta', 'Intended Audience :: Science/Research',
-                 'Topic :: Scientific/Engineering :: Medical Science Apps.', 'Natural Language :: Chinese (Simplified)',
-                 'Natural Language :: English', 'Programming Language :: Python :: 3'],
-    long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
+    classifiers=lines('classifiers'),
+    long_description=_absolute((here/'README.md').read_text(encoding='utf-8')), long_description_content_type='text/markdown',
     packages=find_packages(include=['ecgclip*']), include_package_data=True,
     package_data={'ecgclip': ['sample/**/*', 'terms/*', 'hearts/*', 'fonts/*', 'pretrained/**/*']},
     install_requires=lines('requirements'), extras_require={k.removesuffix('_requirements'): lines(k) for k in cfg if k.endswith('_requirements')},
