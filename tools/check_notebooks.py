@@ -1,0 +1,208 @@
+"""Are the notebooks lessons? Reads them as they are stored, runs nothing, and lists what is missing; exit status 1 if anything is.
+
+    python tools/check_notebooks.py                        every notebook, every check
+    python tools/check_notebooks.py 04 07a --only example  notebooks whose names begin so, one check
+    python tools/check_notebooks.py --rerun 04_transforms  run copies, and say which stored outputs change
+
+Checks: `title` (a title and a `> subtitle`), `example` (each public function, class and patched method is used by a cell on the page that has a
+stored output; a cell that only makes what a later such cell uses counts too), `docstring`, `docment` (each parameter has a comment, or is named in
+the docstring in backticks), `error` (a stored traceback), `noise` (times, paths, addresses, warnings, progress bars in what is stored), `missing` (a
+cell that ends in a value, or prints or plots, and stores nothing). `--skip notebook:name` or a file of such lines (`--skips`) leaves findings out."""
+import argparse, ast, re, shutil, subprocess, sys, tempfile, textwrap
+from collections import namedtuple
+from functools import lru_cache
+from pathlib import Path
+
+import nbformat
+from fastcore.docments import docments
+
+root = Path(__file__).resolve().parent.parent
+checks = 'title', 'example', 'docstring', 'docment', 'error', 'noise', 'missing'
+Symbol = namedtuple('Symbol', 'name node source')                # a public definition: `read_ecg`, or `Learner.fit_warmup_cosine` if patched
+Finding = namedtuple('Finding', 'notebook check name text')
+
+_noise = {'memory address': r'\b0x[0-9a-f]{6,}\b', 'path of one machine': r'(?<![\w.])/(tmp|home|root|opt|work|Users|private|var)/\w', 'throughput or time': r'\b(it/s|s/it|Wall time|CPU times)\b|\btrain_loss\b.*\btime\b',
+          'progress bar': r'<progress|\d+%\|', 'time of day': r'\b[012]\d:[0-5]\d:[0-5]\d\b'}
+_shows = {'print', 'show', 'display', 'show_batch', 'show_results', 'summary', 'plot', 'imshow', 'plot_ecg'}
+
+# %% A notebook as stored
+@lru_cache(None)
+def cells(path): return nbformat.read(path, 4).cells
+
+def flags(cell): return {m.strip() for m in re.findall(r'^#\|(.*)$', cell.source, re.M)}
+def is_export(cell): return cell.cell_type == 'code' and any(re.match(r'exports?\b|exporti\b|default_exp\b', f) for f in flags(cell))
+
+@lru_cache(None)
+def parse(source):
+    "Syntax tree of a cell; lines of the shell and magics are passed over."
+    try: return ast.parse(re.sub(r'^(\s*)[!%].*$', r'\1pass', source, flags=re.M))
+    except SyntaxError: return ast.parse('')
+
+def on_page(path):
+    "Code cells a reader sees, but for tests (below a heading that ends in ' -') and exported cells."
+    tests = False
+    for cell in cells(path):
+        if cell.cell_type == 'markdown':
+            if head := re.findall(r'^#+ .*$', cell.source, re.M): tests = head[-1].rstrip().endswith(' -')
+        elif not tests and not is_export(cell) and not flags(cell) & {'hide', 'include: false'}: yield cell
+
+def texts(cell):
+    "Every stored text of a cell, with its kind."
+    for out in cell.get('outputs', []):
+        if out.output_type == 'stream': yield out.name, out.text
+        for mime, text in out.get('data', {}).items():
+            if mime.startswith('text/'): yield mime, text
+
+def is_visible(cell): return any(o.output_type in ('display_data', 'execute_result') or o.get('name') == 'stdout' for o in cell.outputs)
+
+# %% Public symbols
+def _patched(node):
+    "Class (the first, of several) whose method a `@patch`ed function becomes; None for others."
+    if not any('patch' in ast.unparse(d) for d in getattr(node, 'decorator_list', [])): return None
+    first = node.args.args[0].annotation if node.args.args else None
+    return re.split(r'[|,]', ast.unparse(first).strip('()'))[0].strip() if first is not None else None
+
+def symbols(path):
+    "Public functions, classes and patched methods that a notebook exports."
+    for cell in cells(path):
+        if not is_export(cell) or 'exporti' in ' '.join(flags(cell)): continue
+        for node in parse(cell.source).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)) and not node.name.startswith('_'):
+                owner = _patched(node)
+                if not (owner or '').startswith('_'): yield Symbol(f'{owner}.{node.name}' if owner else node.name, node, cell.source)
+
+# %% What the examples use
+def _loads(tree):
+    "Names and attributes that are read, and names given as strings to getattr-like calls."
+    for o in ast.walk(tree):
+        if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Load): yield o.id
+        elif isinstance(o, ast.Attribute): yield o.attr
+        elif isinstance(o, ast.FormattedValue): yield from _loads(o.value)
+
+def _stores(tree):
+    for o in ast.walk(tree):
+        if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store): yield o.id
+        elif isinstance(o, (ast.FunctionDef, ast.ClassDef)): yield o.name
+
+@lru_cache(None)
+def used(path):
+    "Names that cells with output use, and, going back, cells that make the values they use."
+    names = set()
+    for cell in reversed(list(on_page(path))):
+        tree = parse(cell.source)
+        if is_visible(cell) or names & set(_stores(tree)): names |= set(_loads(tree))
+    return names
+
+# %% The checks
+def _params(node, source):
+    "Parameters a reader has to know, each with its comment or None: of a function, of a class's `__init__`, or the fields of a dataclass or named tuple."
+    if isinstance(node, ast.ClassDef):
+        init = next((o for o in node.body if isinstance(o, ast.FunctionDef) and o.name == '__init__'), None)
+        if init is not None: return _params(init, source)
+        return [(o.target.id, _comment(o, source)) for o in node.body if isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name)] if _has_fields(node) else []
+    docs = docments(textwrap.dedent(ast.get_source_segment(source, node, padded=True)))
+    a = node.args
+    names = [o.arg for o in a.posonlyargs + a.args + a.kwonlyargs]
+    return [(n, docs.get(n)) for n in names if n not in ('self', 'cls') and not n.startswith('_') and not (n == names[0] and _patched(node))]
+
+def _has_fields(node): return any('dataclass' in ast.unparse(d) for d in node.decorator_list) or any('NamedTuple' in ast.unparse(b) for b in node.bases)
+def _comment(field, source): return '#' in source.split('\n')[field.end_lineno - 1][field.end_col_offset:] or None
+
+def _error(node): return isinstance(node, ast.ClassDef) and any(re.search(r'(Error|Exception|Warning)$', ast.unparse(b)) for b in node.bases)
+
+def find_title(path):
+    first = next((c.source for c in cells(path) if c.cell_type == 'markdown'), '')
+    lines = [o for o in first.split('\n') if o.strip()] + ['', '']
+    if not lines[0].startswith('# '): yield lines[0][:40], 'no title: the first markdown cell does not begin with "# "'
+    elif not lines[1].startswith('> '): yield lines[0][2:42], 'no "> subtitle" below the title'
+
+def find_example(path):
+    everywhere = set().union(*map(used, notebooks()))
+    for s in symbols(path):
+        if s.name.split('.')[-1] not in everywhere: yield s.name, 'no example with output'
+
+def find_docstring(path):
+    for s in symbols(path):
+        if not ast.get_docstring(s.node): yield s.name, 'no docstring'
+
+def find_docment(path):
+    for s in symbols(path):
+        if _error(s.node): continue
+        doc = ast.get_docstring(s.node) or ''
+        missing = [n for n, comment in _params(s.node, s.source) if not comment and f'`{n}`' not in doc]
+        if missing: yield s.name, f'parameters without a comment: {", ".join(missing)}'
+
+def find_error(path):
+    for cell in cells(path):
+        for out in cell.get('outputs', []):
+            if out.output_type == 'error': yield _line(cell), f'stored error {out.ename}: {out.evalue[:60]}'
+
+def find_noise(path):
+    for cell in cells(path):
+        for kind, text in texts(cell) if cell.cell_type == 'code' else ():
+            if kind == 'stderr': yield _line(cell), f'stored stderr: {text.strip()[:60]!r}'
+            for what, pattern in _noise.items():
+                if m := re.search(pattern, text): yield _line(cell), f'{what} in the output: {text[max(0, m.start()-20):m.end()+20]!r}'
+
+def find_missing(path):
+    skips = {'eval: false', 'slow', 'cuda', 'output: false'}
+    for cell in on_page(path):
+        if not flags(cell) & skips and not is_visible(cell) and not any(o.output_type == 'error' for o in cell.outputs) and _would_show(parse(cell.source)): yield _line(cell), 'ends in a value, prints or plots, and stores no output'
+    if any(True for _ in symbols(path)) and not any(map(is_visible, on_page(path))): yield '', 'no output at all'
+
+def _would_show(tree):
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr): return False
+    if isinstance(last.value, ast.Call): return ast.unparse(last.value.func).split('.')[-1] in _shows
+    return not isinstance(last.value, (ast.Constant, ast.Await)) or last.value.value not in (None, ...)
+
+def _line(cell): return next((o.strip()[:60] for o in cell.source.split('\n') if o.strip() and not o.startswith('#|')), '')
+
+# %% Running again
+def _texts_and_pictures(cell): return [(k, v) for o in cell.get('outputs', []) for k, v in ({o.name: o.text} if o.output_type == 'stream' else o.get('data', {'error': o.get('evalue')})).items()]
+
+def rerun(paths):
+    "Run a copy of each notebook, one after the other, and give the cells whose stored outputs change."
+    with tempfile.TemporaryDirectory() as tmp:
+        shutil.copytree(root, Path(tmp)/'copy', ignore=shutil.ignore_patterns('.git', '_docs', '_proc', '*.egg-info', '__pycache__'))
+        for path in paths:
+            copy = Path(tmp)/'copy'/path.relative_to(root)
+            done = subprocess.run(['nbdev-test', str(copy), '--save', '--n-workers', '1'], cwd=Path(tmp)/'copy', capture_output=True, text=True, env={**__import__('os').environ, 'PYTHONPATH': f'{tmp}/copy'})
+            if done.returncode: yield Finding(path.stem, 'rerun', '', f'it fails: {(done.stdout + done.stderr).strip()[-400:]}'); continue
+            for old, new in zip(cells(path), nbformat.read(copy, 4).cells):
+                a, b = _texts_and_pictures(old), _texts_and_pictures(new)
+                kinds = sorted({k for k, _ in set(a) ^ set(b)})
+                if a != b: yield Finding(path.stem, 'rerun', _line(new), f'{", ".join(kinds) or "order"} differs')
+
+# %% The command
+@lru_cache(None)
+def notebooks(): return sorted(o for o in (root/'nbs').glob('*.ipynb') if not o.name.startswith('_'))
+
+def matching(starts): return [p for p in notebooks() if not starts or any(p.name.startswith(s) for s in starts)]
+
+def find(path, only=checks): return [Finding(path.stem, c, *o) for c in only for o in globals()[f'find_{c}'](path)]
+
+def skipped(finding, skips): return any(s in (finding.notebook, f'{finding.notebook}:{finding.check}', f'{finding.notebook}:{finding.name}') for s in skips)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('start', nargs='*', help='beginnings of notebook names; all of them if none is given')
+    p.add_argument('--only', nargs='+', choices=checks, default=checks, help='checks to make')
+    p.add_argument('--skip', nargs='+', default=[], help='notebook, notebook:check or notebook:name to leave out')
+    p.add_argument('--skips', type=Path, help='file of such lines; what follows # is a comment')
+    p.add_argument('--rerun', action='store_true', help='run copies and compare the outputs instead')
+    p.add_argument('--count', action='store_true', help='numbers only')
+    a = p.parse_args()
+    skips = set(a.skip) | ({l.split('#')[0].strip() for l in a.skips.read_text(encoding='utf-8').splitlines()} - {''} if a.skips else set())
+    paths = matching(a.start)
+    if not paths: sys.exit(f'no notebook begins with {" or ".join(a.start)}')
+    n = 0
+    for path in paths:
+        found = [f for f in (rerun([path]) if a.rerun else find(path, a.only)) if not skipped(f, skips)]
+        n += len(found)
+        if found and a.count: print(f'{path.stem:28}', *(f'{c} {k}' for c in (*checks, 'rerun') if (k := sum(f.check == c for f in found))))
+        elif found: print(path.stem, *(f'  {f.check:10}{f.name:32} {f.text}' for f in found), sep='\n', flush=True)
+    print(f'{n} findings in {len(paths)} notebooks')
+    sys.exit(n > 0)
+
+if __name__ == '__main__': main()
