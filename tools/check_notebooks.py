@@ -8,13 +8,13 @@ Checks: `title` (a title and a `> subtitle`), `example` (each public function, c
 stored output; a cell that only makes what a later such cell uses counts too), `docstring`, `docment` (each parameter has a comment, or is named in
 the docstring in backticks), `error` (a stored traceback), `noise` (times, paths, addresses, warnings, progress bars in what is stored), `missing` (a
 cell that ends in a value, or prints or plots, and stores nothing). `--skip notebook:name` or a file of such lines (`--skips`) leaves findings out."""
-import argparse, ast, re, shutil, subprocess, sys, tempfile, textwrap
+import argparse, ast, io, os, re, shutil, subprocess, sys, tempfile, time, tokenize
 from collections import namedtuple
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 
 import nbformat
-from fastcore.docments import docments
 
 root = Path(__file__).resolve().parent.parent
 checks = 'title', 'example', 'docstring', 'docment', 'error', 'noise', 'missing'
@@ -95,18 +95,25 @@ def used(path):
 
 # %% The checks
 def _params(node, source):
-    "Parameters a reader has to know, each with its comment or None: of a function, of a class's `__init__`, or the fields of a dataclass or named tuple."
+    "Parameters a reader has to know, each with whether a comment says what it is: of a function, of a class's `__init__`, or the fields of a dataclass or named tuple."
     if isinstance(node, ast.ClassDef):
         init = next((o for o in node.body if isinstance(o, ast.FunctionDef) and o.name == '__init__'), None)
         if init is not None: return _params(init, source)
-        return [(o.target.id, _comment(o, source)) for o in node.body if isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name)] if _has_fields(node) else []
-    docs = docments(textwrap.dedent(ast.get_source_segment(source, node, padded=True)))
-    a = node.args
-    names = [o.arg for o in a.posonlyargs + a.args + a.kwonlyargs]
-    return [(n, docs.get(n)) for n in names if n not in ('self', 'cls') and not n.startswith('_') and not (n == names[0] and _patched(node))]
+        return [(o.target.id, o.lineno in _comments(source) or _has_help(o)) for o in node.body if isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name)] if _has_fields(node) else []
+    args = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    last = {o.lineno: o.arg for o in args}  # a comment belongs to the last parameter of its line, as in nbdev
+    skip = 1 if args and (args[0].arg in ('self', 'cls') or _patched(node)) else 0
+    return [(o.arg, last[o.lineno] == o.arg and _commented(o.lineno, last, _comments(source))) for o in args[skip:] if not o.arg.startswith('_')]
+
+def _commented(line, last, comments): return line in comments or (line - 1 not in last and comments.get(line - 1) == 'alone')
+
+@lru_cache(None)
+def _comments(source):
+    "Lines with a comment: 'alone', or 'behind' code."
+    return {t.start[0]: 'alone' if t.line.strip().startswith('#') else 'behind' for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
 
 def _has_fields(node): return any('dataclass' in ast.unparse(d) for d in node.decorator_list) or any('NamedTuple' in ast.unparse(b) for b in node.bases)
-def _comment(field, source): return '#' in source.split('\n')[field.end_lineno - 1][field.end_col_offset:] or None
+def _has_help(field): return isinstance(field.value, ast.Call) and any(isinstance(o, ast.Constant) and isinstance(o.value, str) and ' ' in o.value for o in field.value.args)
 
 def _error(node): return isinstance(node, ast.ClassDef) and any(re.search(r'(Error|Exception|Warning)$', ast.unparse(b)) for b in node.bases)
 
@@ -161,18 +168,22 @@ def _line(cell): return next((o.strip()[:60] for o in cell.source.split('\n') if
 # %% Running again
 def _texts_and_pictures(cell): return [(k, v) for o in cell.get('outputs', []) for k, v in ({o.name: o.text} if o.output_type == 'stream' else o.get('data', {'error': o.get('evalue')})).items()]
 
-def rerun(paths):
-    "Run a copy of each notebook, one after the other, and give the cells whose stored outputs change."
+@contextmanager
+def repository_copy():
+    "A copy of the repository, so that what notebooks write stays out of it."
     with tempfile.TemporaryDirectory() as tmp:
-        shutil.copytree(root, Path(tmp)/'copy', ignore=shutil.ignore_patterns('.git', '_docs', '_proc', '*.egg-info', '__pycache__'))
-        for path in paths:
-            copy = Path(tmp)/'copy'/path.relative_to(root)
-            done = subprocess.run(['nbdev-test', str(copy), '--save', '--n-workers', '1'], cwd=Path(tmp)/'copy', capture_output=True, text=True, env={**__import__('os').environ, 'PYTHONPATH': f'{tmp}/copy'})
-            if done.returncode: yield Finding(path.stem, 'rerun', '', f'it fails: {(done.stdout + done.stderr).strip()[-400:]}'); continue
-            for old, new in zip(cells(path), nbformat.read(copy, 4).cells):
-                a, b = _texts_and_pictures(old), _texts_and_pictures(new)
-                kinds = sorted({k for k, _ in set(a) ^ set(b)})
-                if a != b: yield Finding(path.stem, 'rerun', _line(new), f'{", ".join(kinds) or "order"} differs')
+        shutil.copytree(root, Path(tmp)/'copy', ignore=shutil.ignore_patterns('.git', '_docs', '_proc', '*.egg-info', '__pycache__'), symlinks=True)
+        yield Path(tmp)/'copy'
+
+def rerun(path, copy):
+    "Run a notebook in the copy, say on stderr how long it took, and give the cells whose stored outputs change."
+    nb, start = copy/path.relative_to(root), time.perf_counter()
+    done = subprocess.run(['nbdev-test', str(nb), '--save', '--n-workers', '1'], cwd=copy, capture_output=True, text=True, env=os.environ | {'PYTHONPATH': str(copy)})
+    print(f'{path.stem}: {time.perf_counter() - start:.0f} s', file=sys.stderr, flush=True)
+    if done.returncode: yield Finding(path.stem, 'rerun', '', f'it fails: {(done.stdout + done.stderr).strip()[-400:]}'); return
+    for old, new in zip(cells(path), nbformat.read(nb, 4).cells):
+        a, b = _texts_and_pictures(old), _texts_and_pictures(new)
+        if a != b: yield Finding(path.stem, 'rerun', _line(new), f'{", ".join(sorted({k for k, _ in set(a) ^ set(b)})) or "order"} differs')
 
 # %% The command
 @lru_cache(None)
@@ -197,11 +208,12 @@ def main():
     paths = matching(a.start)
     if not paths: sys.exit(f'no notebook begins with {" or ".join(a.start)}')
     n = 0
-    for path in paths:
-        found = [f for f in (rerun([path]) if a.rerun else find(path, a.only)) if not skipped(f, skips)]
-        n += len(found)
-        if found and a.count: print(f'{path.stem:28}', *(f'{c} {k}' for c in (*checks, 'rerun') if (k := sum(f.check == c for f in found))))
-        elif found: print(path.stem, *(f'  {f.check:10}{f.name:32} {f.text}' for f in found), sep='\n', flush=True)
+    with repository_copy() if a.rerun else nullcontext() as copy:
+        for path in paths:
+            found = [f for f in (rerun(path, copy) if a.rerun else find(path, a.only)) if not skipped(f, skips)]
+            n += len(found)
+            if found and a.count: print(f'{path.stem:28}', *(f'{c} {k}' for c in (*checks, 'rerun') if (k := sum(f.check == c for f in found))), flush=True)
+            elif found: print(path.stem, *(f'  {f.check:10}{f.name:32} {f.text}' for f in found), sep='\n', flush=True)
     print(f'{n} findings in {len(paths)} notebooks')
     sys.exit(n > 0)
 
