@@ -7,9 +7,9 @@ Docs: https://ecgclip.github.io/ecgclip/core.html.md"""
 # %% auto #0
 __all__ = ['LEADS', 'FS', 'SECONDS', 'N_LEADS', 'N_SAMPLES', 'MM_PER_S', 'MM_PER_MV', 'LAYOUTS', 'ECGClipError', 'ECGReadError',
            'ManifestError', 'ConfigError', 'ReportError', 'TransformError', 'TextModelError', 'CheckpointError',
-           'RunTerminated', 'standard_lead', 'Config', 'check_config', 'compiled', 'sync_folder', 'replace_folder',
-           'restore_folder', 'new_folder', 'new_file', 'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font',
-           'wrap_text', 'Panel', 'Sheet', 'ecg_sheet', 'plot_ecg']
+           'RunTerminated', 'standard_lead', 'Config', 'compiled', 'replace_folder', 'restore_folder', 'new_folder',
+           'new_file', 'data_root', 'example_ecg', 'chinese_font', 'use_chinese_font', 'wrap_text', 'Panel', 'Sheet',
+           'ecg_sheet', 'plot_ecg']
 
 # %% ../nbs/00_core.ipynb #9dbfa998
 import ctypes, difflib, errno, functools, json, os, re, shutil, types, unicodedata
@@ -285,19 +285,6 @@ def compiled(
     return wrap
 
 # %% ../nbs/00_core.ipynb #daaa8e0a
-def _to_disk(path):
-    "Force a file, or the names in a folder, out of the memory of the system."
-    if os.name != 'posix' and Path(path).is_dir(): return
-    fd = os.open(path, os.O_RDONLY if os.name == 'posix' else os.O_RDWR)
-    try: os.fsync(fd)
-    except OSError as e:
-        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise  # some network file systems know no such call for folders
-    finally: os.close(fd)
-
-def sync_folder(folder):
-    "Force all that lies in a folder to the disk, so that not even a power cut can take it back."
-    for p in [*Path(folder).rglob('*'), Path(folder)]: _to_disk(p)
-
 def _swap(a, b):
     "Exchange two folders in one step; False where the system can't (it takes Linux and a local file system)."
     try: renameat2 = ctypes.CDLL(None).renameat2
@@ -361,6 +348,20 @@ def new_file(
         os.replace(tmp, dest)
         _to_disk(dest.parent)
     finally: tmp.unlink(missing_ok=True)
+
+# %% ../nbs/00_core.ipynb #e49c90fe
+def _to_disk(path):
+    "Force a file, or the names in a folder, out of the memory of the system."
+    if os.name != 'posix' and Path(path).is_dir(): return
+    fd = os.open(path, os.O_RDONLY if os.name == 'posix' else os.O_RDWR)
+    try: os.fsync(fd)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise  # some network file systems know no such call for folders
+    finally: os.close(fd)
+
+def sync_folder(folder):
+    "Force all that lies in a folder to the disk, so that not even a power cut can take it back."
+    for p in [*Path(folder).rglob('*'), Path(folder)]: _to_disk(p)
 
 # %% ../nbs/00_core.ipynb #c871bb05
 def data_root(config=None)->Path:
@@ -494,9 +495,9 @@ class Panel:
 @dataclass(frozen=True)
 class Sheet:
     "A sheet of ECG paper: its size in mm and its panels, row by row."
-    width: float
-    height: float
-    panels: tuple
+    width: float  # mm
+    height: float  # mm
+    panels: tuple  # of `Panel`
 
 # %% ../nbs/00_core.ipynb #8a62e54c
 def _signals(ecg, leads, fs):

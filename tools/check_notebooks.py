@@ -62,14 +62,16 @@ def _patched(node):
     first = node.args.args[0].annotation if node.args.args else None
     return re.split(r'[|,]', ast.unparse(first).strip('()'))[0].strip() if first is not None else None
 
+def symbols_of(cell):
+    if not is_export(cell) or 'exporti' in flags(cell): return
+    for node in parse(cell.source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)) and not node.name.startswith('_'):
+            owner = _patched(node)
+            if not (owner or '').startswith('_'): yield Symbol(f'{owner}.{node.name}' if owner else node.name, node, cell.source)
+
 def symbols(path):
     "Public functions, classes and patched methods that a notebook exports."
-    for cell in cells(path):
-        if not is_export(cell) or 'exporti' in ' '.join(flags(cell)): continue
-        for node in parse(cell.source).body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)) and not node.name.startswith('_'):
-                owner = _patched(node)
-                if not (owner or '').startswith('_'): yield Symbol(f'{owner}.{node.name}' if owner else node.name, node, cell.source)
+    for cell in cells(path): yield from symbols_of(cell)
 
 # %% What the examples use
 def _loads(tree):
@@ -91,6 +93,7 @@ def used(path):
     for cell in reversed(list(on_page(path))):
         tree = parse(cell.source)
         if is_visible(cell) or names & set(_stores(tree)): names |= set(_loads(tree))
+        names |= {w for _, text in texts(cell) for w in re.findall(r'\b([A-Z]\w+)(?=[(:])', text)}  # an object that shows itself
     return names
 
 # %% The checks
@@ -101,9 +104,9 @@ def _params(node, source):
         if init is not None: return _params(init, source)
         return [(o.target.id, o.lineno in _comments(source) or _has_help(o)) for o in node.body if isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name)] if _has_fields(node) else []
     args = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    last = {o.lineno: o.arg for o in args}  # a comment belongs to the last parameter of its line, as in nbdev
+    last = {o.lineno: o.arg for o in args}  # several on a line share its comment
     skip = 1 if args and (args[0].arg in ('self', 'cls') or _patched(node)) else 0
-    return [(o.arg, last[o.lineno] == o.arg and _commented(o.lineno, last, _comments(source))) for o in args[skip:] if not o.arg.startswith('_')]
+    return [(o.arg, _commented(o.lineno, last, _comments(source))) for o in args[skip:] if not o.arg.startswith('_')]
 
 def _commented(line, last, comments): return line in comments or (line - 1 not in last and comments.get(line - 1) == 'alone')
 
@@ -123,10 +126,19 @@ def find_title(path):
     if not lines[0].startswith('# '): yield lines[0][:40], 'no title: the first markdown cell does not begin with "# "'
     elif not lines[1].startswith('> '): yield lines[0][2:42], 'no "> subtitle" below the title'
 
+@lru_cache(None)
+def shown():
+    "What cells on the page use, with result types of the functions that they call, and names in what is printed of functions that register themselves."
+    names, printed = set().union(*map(used, notebooks())), {w for p in notebooks() for o in on_page(p) for _, t in texts(o) for w in re.findall(r'\w+', t)}
+    for s in (s for p in notebooks() for s in symbols(p) if not isinstance(s.node, ast.ClassDef)):
+        if s.name.split('.')[-1] in names and s.node.returns is not None: names |= set(re.findall(r'\w+', ast.unparse(s.node.returns)))
+        if any('register' in ast.unparse(d) for d in s.node.decorator_list) and s.name in printed: names.add(s.name)
+    return names | {'forward', 'extra_repr'}   # torch's names for what it calls itself
+
 def find_example(path):
-    everywhere = set().union(*map(used, notebooks()))
+    everywhere = shown()
     for s in symbols(path):
-        if s.name.split('.')[-1] not in everywhere: yield s.name, 'no example with output'
+        if not _error(s.node) and s.name.split('.')[-1] not in everywhere: yield s.name, 'no example with output'
 
 def find_docstring(path):
     for s in symbols(path):
