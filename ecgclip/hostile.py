@@ -134,10 +134,13 @@ def damaged(
 @dataclass
 class Attack:
     "What became of damaged files: how many were read, how many refused and in what words, faults, and the slowest in CPU seconds."
-    name:str; n:int=0; read:int=0; refused:int=0  # one of `SAMPLES`  # damaged files  # how many were read  # and how many refused
-    reasons:Counter=field(default_factory=Counter)  # words of the refusals, counted
-    faults:list=field(default_factory=list)  # what was neither
-    slowest:float=0.  # CPU seconds
+    name:str      # one of `SAMPLES`
+    n:int=0       # damaged files
+    read:int=0    # how many were read
+    refused:int=0 # and how many refused
+    reasons:Counter=field(default_factory=Counter) # words of the refusals, counted
+    faults:list=field(default_factory=list)        # what was neither: number of the damage, and what came of it
+    slowest:float=0.                               # CPU seconds
     def __repr__(self): return f'{self.name}: {self.n} damaged files, {self.read} read, {self.refused} refused, {len(self.faults)} faults'
 
 def _injure(good, folder, seed):

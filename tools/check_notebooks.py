@@ -39,12 +39,13 @@ def parse(source):
     except SyntaxError: return ast.parse('')
 
 def on_page(path):
-    "Code cells a reader sees, but for tests (below a heading that ends in ' -') and exported cells."
-    tests = False
+    "Code cells a reader sees, but for exported cells, and tests (below a heading `Tests ... -`, until one of its level)."
+    level = 0
     for cell in cells(path):
         if cell.cell_type == 'markdown':
-            if head := re.findall(r'^#+ .*$', cell.source, re.M): tests = head[-1].rstrip().endswith(' -')
-        elif not tests and not is_export(cell) and not flags(cell) & {'hide', 'include: false'}: yield cell
+            for marks, words in re.findall(r'^(#+) (.*)$', cell.source, re.M):
+                if not level or len(marks) <= level: level = len(marks) if re.match(r'Tests\b.* -$', words.rstrip()) else 0
+        elif not level and not is_export(cell) and not flags(cell) & {'hide', 'include: false'}: yield cell
 
 def texts(cell):
     "Every stored text of a cell, with its kind."
