@@ -23,7 +23,7 @@ Finding = namedtuple('Finding', 'notebook check name text')
 
 _noise = {'memory address': r'\b0x[0-9a-f]{6,}\b', 'path of one machine': r'(?<![\w.])/(tmp|home|root|opt|work|Users|private|var)/\w', 'throughput or time': r'\b(it/s|s/it|Wall time|CPU times)\b|\btrain_loss\b.*\btime\b',
           'progress bar': r'<progress|\d+%\|', 'time of day': r'\b[012]\d:[0-5]\d:[0-5]\d\b'}
-_shows = {'print', 'show', 'display', 'show_batch', 'show_results', 'summary', 'plot', 'imshow', 'plot_ecg'}
+_shows = {'print', 'show', 'display', 'show_batch', 'show_results', 'summary', 'plot', 'imshow', 'plot_ecg', 'sorted', 'round', 'dict', 'list', 'len', 'join'}
 
 # %% A notebook as stored
 @lru_cache(None)
@@ -171,10 +171,19 @@ def find_missing(path):
     if any(True for _ in symbols(path)) and not any(map(is_visible, on_page(path))): yield '', 'no output at all'
 
 def _would_show(tree):
+    "Whether the last line is an expression with a value: of calls only those that are known to give one."
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr): return False
-    if isinstance(last.value, ast.Call): return ast.unparse(last.value.func).split('.')[-1] in _shows
-    return not isinstance(last.value, (ast.Constant, ast.Await)) or last.value.value not in (None, ...)
+    if isinstance(last.value, ast.Call): return _name(last.value) in _shows or _root(last.value) == 'pd'
+    return not isinstance(last.value, (ast.Constant, ast.Await)) or getattr(last.value, 'value', 0) not in (None, ...)
+
+def _name(call): return ast.unparse(call.func).split('.')[-1]
+
+def _root(o):
+    while not isinstance(o, ast.Name):
+        o = getattr(o, 'func', None) or getattr(o, 'value', None)
+        if not isinstance(o, ast.AST): return None
+    return o.id
 
 def _line(cell): return next((o.strip()[:60] for o in cell.source.split('\n') if o.strip() and not o.startswith('#|')), '')
 
@@ -206,7 +215,7 @@ def matching(starts): return [p for p in notebooks() if not starts or any(p.name
 
 def find(path, only=checks): return [Finding(path.stem, c, *o) for c in only for o in globals()[f'find_{c}'](path)]
 
-def skipped(finding, skips): return any(s in (finding.notebook, f'{finding.notebook}:{finding.check}', f'{finding.notebook}:{finding.name}') for s in skips)
+def skips_of(finding): return {finding.notebook, f'{finding.notebook}:{finding.check}', f'{finding.notebook}:{finding.name}'}
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -220,13 +229,15 @@ def main():
     skips = set(a.skip) | ({l.split('#')[0].strip() for l in a.skips.read_text(encoding='utf-8').splitlines()} - {''} if a.skips else set())
     paths = matching(a.start)
     if not paths: sys.exit(f'no notebook begins with {" or ".join(a.start)}')
-    n = 0
+    n, idle = 0, set(skips)
     with repository_copy() if a.rerun else nullcontext() as copy:
         for path in paths:
-            found = [f for f in (rerun(path, copy) if a.rerun else find(path, a.only)) if not skipped(f, skips)]
-            n += len(found)
+            every = list(rerun(path, copy) if a.rerun else find(path, a.only))
+            found = [f for f in every if not skips_of(f) & skips]
+            n, idle = n + len(found), idle - set().union(*map(skips_of, every))
             if found and a.count: print(f'{path.stem:28}', *(f'{c} {k}' for c in (*checks, 'rerun') if (k := sum(f.check == c for f in found))), flush=True)
             elif found: print(path.stem, *(f'  {f.check:10}{f.name:32} {f.text}' for f in found), sep='\n', flush=True)
+    if idle and not a.start and set(a.only) == set(checks): print('left out, though there is nothing to leave out:', *sorted(idle))
     print(f'{n} findings in {len(paths)} notebooks')
     sys.exit(n > 0)
 
