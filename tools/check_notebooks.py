@@ -5,9 +5,10 @@
     python tools/check_notebooks.py --rerun 04_transforms  run copies, and say which stored outputs change
 
 Checks: `title` (a title and a `> subtitle`), `example` (each public function, class and patched method is used by a cell on the page that has a
-stored output; a cell that only makes what a later such cell uses counts too), `docstring`, `docment` (each parameter has a comment, or is named in
+stored output; a cell that only makes what a later such cell uses counts too, and a result type that is printed or returned), `docstring`, `docment` (each parameter has a comment, or is named in
 the docstring in backticks), `error` (a stored traceback), `noise` (times, paths, addresses, warnings, progress bars in what is stored), `missing` (a
-cell that ends in a value, or prints or plots, and stores nothing). `--skip notebook:name` or a file of such lines (`--skips`) leaves findings out."""
+cell that ends in a value, or prints or plots, and stores nothing). Left out are errors (a class with a message), what an `#| exporti` cell exports,
+and tests: what stands below a heading such as `## Tests -`. `--skip notebook:name` or a file of such lines (`--skips`) leaves findings out."""
 import argparse, ast, io, os, re, shutil, subprocess, sys, tempfile, time, tokenize
 from collections import namedtuple
 from contextlib import contextmanager, nullcontext
