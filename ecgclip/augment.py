@@ -6,9 +6,9 @@ Docs: https://ecgclip.github.io/ecgclip/augment.html.md"""
 
 # %% auto #0
 __all__ = ['LEAD_SETS', 'TRANSFORMS', 'AUGMENT_PRESETS', 'GROUPS', 'ECGTransform', 'TimeShift', 'RandomCrop', 'TimeStretch',
-           'Gain', 'ChannelGain', 'noise_sessions', 'Noise', 'MuscleNoise', 'BaselineWander', 'MainsHum',
-           'ElectrodeMotion', 'LeadDropout', 'TimeMask', 'lead_mask', 'LeadSubset', 'ecg_augment', 'config_augment',
-           'reseed', 'finding_groups', 'effects', 'endangered', 'sokolow_lyon']
+           'Gain', 'ChannelGain', 'noise_sessions', 'MuscleNoise', 'BaselineWander', 'MainsHum', 'ElectrodeMotion',
+           'LeadDropout', 'TimeMask', 'lead_mask', 'LeadSubset', 'ecg_augment', 'config_augment', 'reseed',
+           'finding_groups', 'effects', 'endangered', 'sokolow_lyon']
 
 # %% ../nbs/04a_augment.ipynb #b3a273a9
 import hashlib, math
@@ -181,7 +181,7 @@ class ChannelGain(ECGTransform):
 def noise_sessions(
     n,         # samples of an ECG
     count=64,  # sessions to choose from
-    seed=0
+    seed=0     # of every random choice
 )->SimpleNamespace:
     "Amplitudes over frequency, levels of the nine electrodes and filters of drawn sessions, see `ecgclip.recording`."
     from ecgclip import recording as r
@@ -204,6 +204,7 @@ def _lines(points, every, n):
     w = torch.arange(every, device=points.device)/every
     return torch.lerp(points[..., :-1, None], points[..., 1:, None], w).flatten(-2)[..., :n]
 
+# %% ../nbs/04a_augment.ipynb #570b1b0e
 class Noise(ECGTransform):
     "Base of the noises: a subclass has `waves`, curves `(n,c,M)`, and how much of each is at the nine electrodes, `(n,9,c)`, as loud as it likes."
     limits, every = dict(mv=[(0.0001, 5)]), 1     # samples from point to point of the curves
@@ -384,11 +385,10 @@ def _changed(name, settings, change):
     raise ConfigError(f'augment_args.{name}', f'{change!r}', 'Give settings as a dictionary, a probability, or true or false.')
 
 def ecg_augment(
-    preset='standard', # one of `AUGMENT_PRESETS`; True is 'standard'
-    *,
-    seed=0,
-    **changes          # by name of a transform: its settings, its probability, True or False
-)->list:               # of transforms, in their order
+    preset='standard',  # one of `AUGMENT_PRESETS`; True is 'standard'
+    *, seed=0,          # of every random choice
+    **changes           # by name of a transform: its settings, its probability, True or False
+)->list:                # of transforms, in their order
     "The transforms of a preset, with some changed, added or left out. Raises `ConfigError` for unknown names and settings out of range."
     preset = 'standard' if preset is True else preset
     if preset not in AUGMENT_PRESETS: raise ConfigError('augment', f'no preset is called {preset!r}', f'Known: {", ".join(AUGMENT_PRESETS)}.')

@@ -647,12 +647,12 @@ class ECGData:
     the splits were made by where nobody published them, `source` which public set it is, `absent` how many of the skipped are not there at all."""
     split_by, source, absent = '', None, 0
     def __init__(self,
-        df,          # one row a record, with `COLUMNS`
-        store,       # store[row] -> (12, 5000) float32 mV
-        name='data',
-        notes=(),    # what was found or assumed when the table was read
-        rows=None,   # row of `store` for each row of `df`
-        groups=None  # (N,) ids of equal reports
+        df,           # one row a record, with `COLUMNS`
+        store,        # store[row] -> (12, 5000) float32 mV
+        name='data',  # in messages and titles
+        notes=(),     # what was found or assumed when the table was read
+        rows=None,    # row of `store` for each row of `df`
+        groups=None   # (N,) ids of equal reports
     ):
         self.df, self.store, self.name, self.notes = df.reset_index(drop=True), store, name, tuple(notes)
         self.rows = np.arange(len(df)) if rows is None else np.asarray(rows)

@@ -58,7 +58,7 @@ class FindingHead:
 @dataclass
 class Prediction:
     "Probabilities of named findings for N ECGs. Prints what is called, the most probable first."
-    classes: list
+    classes: list  # names of the findings, C
     probability: np.ndarray  # (N,C)
     called: np.ndarray       # (N,C) bool
     not_called: dict = field(default_factory=dict) # class -> why it is called for no ECG, whatever its probability
@@ -80,7 +80,7 @@ class Prediction:
 @torch.no_grad()
 def predict(self:ECGCLIP,
     ecg,           # `(12,5000)` or `(B,12,5000)` in mV, tensor or array
-    batch_size=32
+    batch_size=32  # ECGs at a time
 )->Prediction:
     "Calibrated findings of ECGs. Raises `ECGClipError` for a checkpoint that has none."
     head = getattr(self, 'findings', None)

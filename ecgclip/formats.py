@@ -253,7 +253,16 @@ def _flat_dict(d, prefix='', depth=0):
         elif not str(k).startswith('__'): yield f'{prefix}{k}', v
 
 @add_format('.mat', name='MATLAB file', takes=(*_ARRAY, 'key', 'item'))
-def read_mat(path, key=None, fs=None, unit=None, leads=None, gain=None, layout='auto', item=None)->RawECG:
+def read_mat(
+    path,           # of the file
+    key=None,       # name of the array, such as `ECG.data`; nothing takes the only one that fits
+    fs=None,        # samples a second, where the file does not say
+    unit=None,      # of the values, such as 'uV', where the file does not say
+    leads=None,     # names in the order of the file, where it does not say
+    gain=None,      # steps a millivolt, where the values are steps
+    layout='auto',  # 'leads' or 'samples' first; 'auto' goes by the shape
+    item=None       # which record, in a file of many
+)->RawECG:
     "An ECG from a MATLAB file: an array, or a field of a struct as `ECG.data`. Raises `ECGReadError`."
     with open(path, 'rb') as f: head = f.read(520)
     if _is_hdf5(head): return read_hdf5(path, key, fs, unit, leads, gain, layout, item)
@@ -389,7 +398,16 @@ def _row(item, at, n, path):
     return _position(item, n, path)
 
 @add_format('.h5', '.hdf5', name='HDF5 file', takes=(*_ARRAY, 'key', 'item'), names=_hdf5_names, many=_hdf5_many)
-def read_hdf5(path, key=None, fs=None, unit=None, leads=None, gain=None, layout='auto', item=None)->RawECG:
+def read_hdf5(
+    path,           # of the file
+    key=None,       # name of the array, such as `ECG.data`; nothing takes the only one that fits
+    fs=None,        # samples a second, where the file does not say
+    unit=None,      # of the values, such as 'uV', where the file does not say
+    leads=None,     # names in the order of the file, where it does not say
+    gain=None,      # steps a millivolt, where the values are steps
+    layout='auto',  # 'leads' or 'samples' first; 'auto' goes by the shape
+    item=None
+)->RawECG:
     "An ECG from an HDF5 file; of a data set of many, record `item`, by its number or exam id. Raises `ECGReadError`."
     with _hdf5(path) as f:
         name, d, arrays = _dataset(f, key, leads, path)
@@ -421,7 +439,9 @@ def _dicom_group(groups, where):
     return -max(fit, key=lambda t: (t[0] >= 8, t[1], t))[2]
 
 @add_format('.dcm', '.dicom', name='DICOM file')
-def read_dicom(path)->RawECG:
+def read_dicom(
+    path  # of the file
+)->RawECG:
     "A DICOM 12-lead or general ECG waveform (PS3.3 A.34.3, A.34.4). Raises `ECGReadError`."
     pydicom = _optional('pydicom', 'dicom', path)
     b = _bytes(path)
@@ -463,7 +483,9 @@ def _edf_lead(label):
     except ECGReadError: return None
 
 @add_format('.edf', '.bdf', name='EDF file')
-def read_edf(path)->RawECG:
+def read_edf(
+    path  # of the file
+)->RawECG:
     "The ECG leads of an EDF, EDF+ or BDF file (Kemp et al. 1992, 2003). Raises `ECGReadError`."
     edfio = _optional('edfio', 'edf', path)
     b = _bytes(path)
@@ -502,7 +524,13 @@ def _table_lines(path):
     return (names if named else None), (rest if named else text), mark
 
 @add_format('.csv', '.tsv', '.txt', name='table of numbers', takes=('fs', 'unit', 'leads', 'gain'))
-def read_table_ecg(path, fs=None, unit=None, leads=None, gain=None)->RawECG:
+def read_table_ecg(
+    path,        # of the file
+    fs=None,     # samples a second, where the file does not say
+    unit=None,   # of the values, such as 'uV', where the file does not say
+    leads=None,  # names in the order of the file, where it does not say
+    gain=None    # steps a millivolt, where the values are steps
+)->RawECG:
     "An ECG from a text of numbers, one column a lead. Raises `ECGReadError`."
     names, text, mark = _table_lines(path)
     with _reading(path, 'table of numbers'), warnings.catch_warnings():
@@ -606,7 +634,10 @@ def _check_xli(text, where):
     if n > _MOST_XLI: raise ECGReadError(where, f'a recording that unpacks into more than {_MOST_XLI} bytes', 'No resting ECG is so long; do not trust the file.')
 
 @add_format('.xml', name='XML file', takes=('verify',))
-def read_xml(path, verify=True)->RawECG:
+def read_xml(
+    path,        # of the file
+    verify=True  # compare checksums
+)->RawECG:
     "An ECG from HL7 aECG (ANSI/HL7 V3), Philips Sierra or GE MUSE XML. Raises `ECGReadError`."
     text = _check_xml(_bytes(path, _MOST_TEXT), path)
     _check_xli(text, path)
@@ -616,7 +647,10 @@ def read_xml(path, verify=True)->RawECG:
         return _read_kit(path, verify, checked)
 
 @add_format('.scp', name='SCP-ECG file', takes=('verify',))
-def read_scp(path, verify=True)->RawECG:
+def read_scp(
+    path,        # of the file
+    verify=True  # compare checksums
+)->RawECG:
     "An ECG from an SCP-ECG file (EN 1064, ISO 11073-91064). Raises `ECGReadError`."
     _bytes(path, 1_000_000)   # a bit can mean a sample
     return _read_kit(path, verify)

@@ -19,8 +19,8 @@ from .text import TextEncoder
 class FrozenLayers:
     "Stands in for the model of a `TextEncoder`: its frozen layers are computed once for each distinct report. Equal within rounding; raises `ConfigError` where it would not be."
     def __init__(self,
-        text:TextEncoder,
-        gib=1.  # memory for hidden states
+        text:TextEncoder,  # whose lower layers are frozen
+        gib=1.             # memory for hidden states
     ):
         if not isinstance(text, TextEncoder): raise ConfigError('frozen_cache', f'the layers of {type(text).__name__} are not known', 'Take a TextEncoder, or frozen_cache=0.')
         self.model, self.n, self.room = text.model, _frozen_below(text), int(gib*2**30)

@@ -134,10 +134,13 @@ def damaged(
 @dataclass
 class Attack:
     "What became of damaged files: how many were read, how many refused and in what words, faults, and the slowest in CPU seconds."
-    name:str; n:int=0; read:int=0; refused:int=0
-    reasons:Counter=field(default_factory=Counter)
-    faults:list=field(default_factory=list)
-    slowest:float=0.
+    name:str      # one of `SAMPLES`
+    n:int=0       # damaged files
+    read:int=0    # how many were read
+    refused:int=0 # and how many refused
+    reasons:Counter=field(default_factory=Counter) # words of the refusals, counted
+    faults:list=field(default_factory=list)        # what was neither: number of the damage, and what came of it
+    slowest:float=0.                               # CPU seconds
     def __repr__(self): return f'{self.name}: {self.n} damaged files, {self.read} read, {self.refused} refused, {len(self.faults)} faults'
 
 def _injure(good, folder, seed):
@@ -151,14 +154,14 @@ def _sort(reason):
     return re.sub(r"'[^']*'?|[-+.\w]*\d[-+.\w]*|\(.*", '*', reason)[:50]
 
 def attack(
-    name,         # one of `SAMPLES`
-    folder,       # an empty folder, best in memory
+    name,                # one of `SAMPLES`
+    folder,              # an empty folder, best in memory
     n=300,
-    seed=0,
-    start=0,      # number of the first damage
-    started=None,       # called with the number of each damage before it is read
-    reader=read_record, # what reads
-    **kwargs            # settings for it
+    seed=0,              # of every random choice
+    start=0,             # number of the first damage
+    started=None,        # called with the number of each damage before it is read
+    reader=read_record,  # what reads
+    **kwargs             # settings for it
 )->Attack:
     "Read `n` damaged files of a kind. Raises nothing; see `.faults`."
     folder = Path(folder)

@@ -48,7 +48,11 @@ def _known_scale(images):
 # %% ../nbs/05g_image_encoders.ipynb #53ad8526
 class ImageEncoder(nn.Module):
     "What encoders over images share. A subclass calls `_set_up_scale` with the module whose buffers `mean` and `std` scale the channels."
-    def __init__(self, images, image_size=None, image_args=None):
+    def __init__(self,
+        images,           # an `ECGToImages`, the name of a preset, or nothing for the published one
+        image_size=None,  # pixels on a side; nothing: what the layer has
+        image_args=None   # settings of the preset
+    ):
         super().__init__()
         self.images = image_layer(images, image_size, image_args)
         self.image_size, self.channels, self.n_frames = self.images.image_size, self.images.channels, self.images.n_frames(N_SAMPLES)

@@ -345,7 +345,7 @@ def _distance_tiles(a, b, f, l, scale, shift, out):
 def write_distance(
     x,             # `(N,n)`
     scale, shift,  # of eight bits
-    out
+    out            # `(F,rows,columns,leads,3,p*p)`
 ):
     "|x_i - x_j| into `out[:,:,:,:,1]`."
     leads, p = out.shape[3], x.shape[1]//out.shape[1]
@@ -374,7 +374,7 @@ def _recurrence_tiles(x, low, high, f, l, no, yes, out):
 def write_recurrence(
     x, low, high,  # `(N,n)`
     scale, shift,  # of eight bits
-    out
+    out            # `(F,rows,columns,leads,3,p*p)`
 ):
     "Whether x_j is a neighbour of x_i, into `out[:,:,:,:,1]`."
     leads, p = out.shape[3], x.shape[1]//out.shape[1]
@@ -402,7 +402,7 @@ def _transition_tiles(bins, line, f, l, out):
 def write_transitions(
     bins, share,   # `(N,n)`, `(N,k,k)`
     scale, shift,  # of eight bits
-    out
+    out            # `(F,rows,columns,leads,3,p*p)`
 ):
     "The share of steps from the bin of i to the bin of j, into `out[:,:,:,:,2]`: at most `k` different rows."
     k, n, leads = share.shape[1], bins.shape[1], out.shape[3]

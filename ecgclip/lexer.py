@@ -109,7 +109,7 @@ class Token(NamedTuple):
     kind: str    # 'find', 'part', 'predicate', 'no', 'maybe', 'leads', 'amount', 'mark' ...
     value: object # the finding's key, the meaning, or the text
     start: int   # its place in the report
-    end: int
+    end: int  # and behind its last character
 
 _COMMON = {'at', 'sa', 'pr', 'st', 'as', 'is', 'ar', 'es'}  # abbreviations that are also plain words or parts of the curve
 
@@ -191,7 +191,9 @@ def scan(
     known = _lexicon().get
     return [(*(known(w := m[0]) or (m.lastgroup, w)), *m.span()) for m in _scanner(False)(fold_case(text))]
 
-def tokens(text:str)->list[Token]:
+def tokens(
+    text:str  # a normalised report
+)->list[Token]:
     "`scan`, with names."
     return [Token(*t) for t in scan(text)]
 

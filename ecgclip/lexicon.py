@@ -131,7 +131,11 @@ def parse_scp(
     for c, l in d.items(): likelihood(c, l, where)
     return d
 
-def likelihood(code, value, where='code'):
+def likelihood(
+    code,         # named in the error
+    value,
+    where='code'  # named in the error
+):
     "`value` itself. Raises `ReportError` unless it is a number from 0 to 100."
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 100:
         raise ReportError(where, f'the likelihood of {code!r} is {value!r}', 'Give a number from 0 to 100; 0 means unstated.')

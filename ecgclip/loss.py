@@ -18,10 +18,10 @@ from .core import ConfigError
 DUPLICATES = ('mask', 'positive', 'negative')
 
 def equal_pairs(
-    groups,   # (B,) ids of equal reports; None means that all differ
-    n:int,    # B
-    device=None
-):            # (B,B) bool; the diagonal is always true
+    groups,      # (B,) ids of equal reports; None means that all differ
+    n:int,       # B
+    device=None  # of the result
+):               # (B,B) bool; the diagonal is always true
     "Which pairs of the batch have equal reports. Raises `ValueError` unless there is one id a pair."
     eye = torch.eye(n, dtype=torch.bool, device=device)
     if groups is None: return eye
@@ -41,10 +41,10 @@ def true_pairs(
 
 # %% ../nbs/09_loss.ipynb #7f30d87e
 def rare_targets(
-    equal,  # (B,B) bool: whether report `j` is true of ECG `i`; the diagonal is true
-    own=.2, # what its own report weighs beside those
-    dtype=torch.float32
-):          # (B,B) rows that sum to one
+    equal,               # (B,B) bool: whether report `j` is true of ECG `i`; the diagonal is true
+    own=.2,              # what its own report weighs beside those
+    dtype=torch.float32  # of the result
+):                       # (B,B) rows that sum to one
     "What each ECG is to be near to: of the reports that are true of it, the more the fewer ECGs of the batch they are true of, and always its own."
     w = equal.to(dtype)/equal.sum(0) + own*torch.eye(len(equal), dtype=dtype, device=equal.device)
     return w/w.sum(1, keepdim=True)

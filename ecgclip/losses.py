@@ -116,13 +116,12 @@ def _word_scores(
     return temperatures[1]*(found.logsumexp(-1) - mask.sum(-1).to(found.dtype).log())
 
 def word_scores(
-    segments,    # (B,T,D) of the ECGs, unit length
-    words,       # (C,L,D) of the reports, unit length
-    mask,        # (C,L) bool: which words are there, at least one a report
-    *,
-    temperatures=LOCAL_TEMPERATURES,
-    chunk=16     # reports at a time; the result does not depend on it
-):               # (B,C)
+    segments,                            # (B,T,D) of the ECGs, unit length
+    words,                               # (C,L,D) of the reports, unit length
+    mask,                                # (C,L) bool: which words are there, at least one a report
+    *, temperatures=LOCAL_TEMPERATURES,  # of the attention, of the words and of the contrast, see `LOCAL_TEMPERATURES`
+    chunk=16                             # reports at a time; the result does not depend on it
+):                                       # (B,C)
     "How well the words of each report are found in each ECG: 1 at best."
     parts = zip(words.split(chunk), mask.split(chunk))
     again = torch.is_grad_enabled() and len(words) > chunk
@@ -130,16 +129,15 @@ def word_scores(
     return torch.cat([run(segments, w, m, temperatures) for w, m in parts], 1)
 
 def local_loss(
-    segments,         # (B,T,D) of the ECGs, unit length
-    words,            # (B,L,D) of the reports, unit length, in the same order
-    mask,             # (B,L) bool: which words are there, at least one a report
-    groups=None,      # (B,) ids of equal reports, which are no wrong answers
-    true=None,        # (B,B) bool: further pairs that are no wrong answers, report `j` for ECG `i`, see `true_pairs`
-    *,
-    temperatures=LOCAL_TEMPERATURES,
-    chunk=16,         # reports at a time
-    reduction='mean'  # 'mean' gives a 0-d tensor, 'none' gives (B,)
-):                    # the mean of both directions, in float32 or float64
+    segments,                            # (B,T,D) of the ECGs, unit length
+    words,                               # (B,L,D) of the reports, unit length, in the same order
+    mask,                                # (B,L) bool: which words are there, at least one a report
+    groups=None,                         # (B,) ids of equal reports, which are no wrong answers
+    true=None,                           # (B,B) bool: further pairs that are no wrong answers, report `j` for ECG `i`, see `true_pairs`
+    *, temperatures=LOCAL_TEMPERATURES,  # of the attention, of the words and of the contrast, see `LOCAL_TEMPERATURES`
+    chunk=16,                            # reports at a time
+    reduction='mean'                     # 'mean' gives a 0-d tensor, 'none' gives (B,)
+):                                       # the mean of both directions, in float32 or float64
     "Contrast of ECGs and reports by their parts. Raises `ValueError` for shapes that don't fit and for a report without a word."
     if segments.ndim != 3 or words.ndim != 3 or len(segments) != len(words) or mask.shape != words.shape[:2]:
         raise ValueError(f'expected segments (B,T,D), words (B,L,D), mask (B,L), found {tuple(segments.shape)}, {tuple(words.shape)}, {tuple(mask.shape)}')
@@ -213,17 +211,17 @@ class WithLocal(nn.Module):
 _NOT_FOR = dict(infonce='positive_threshold positive_power logit_bias', multi='duplicates rare_reports logit_bias', siglip='positive_threshold positive_power rare_reports')
 
 def without_effect(
-    config:Config
-)->dict:  # setting -> value
+    config:Config  # a `Config`
+)->dict:           # setting -> value
     "Settings of a loss that are not at their default, and that the chosen loss does not read."
     names = _NOT_FOR[config.loss].split() + ['rare_reports']*(config.loss == 'infonce' and config.duplicates != 'positive')
     return {k: getattr(config, k) for k in names if getattr(config, k) != getattr(Config, k)}
 
 def pretrain_loss(
-    model,         # an `ECGCLIP` made for these settings
-    config:Config,
-    verbose=True   # say which settings have no effect, see `without_effect`
-)->nn.Module:      # called as `loss(pred, target)`
+    model,          # an `ECGCLIP` made for these settings
+    config:Config,  # a `Config`
+    verbose=True    # say which settings have no effect, see `without_effect`
+)->nn.Module:       # called as `loss(pred, target)`
     "The loss that the settings name. Raises `ConfigError` where the model does not fit it."
     idle = without_effect(config)
     beside = f' and duplicates={config.duplicates}' if config.loss == 'infonce' else ''

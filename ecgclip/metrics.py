@@ -351,9 +351,9 @@ def macro_chance(
 # %% ../nbs/10_metrics.ipynb #dc6997d2
 class Interval(NamedTuple):
     "A figure with its percentile interval."
-    value: float
-    low: float
-    high: float
+    value: float  # the figure
+    low: float  # lower end
+    high: float  # upper end
     def __str__(self): return f'{self.value:.3f} ({self.low:.3f} to {self.high:.3f})'
 
 def _resamples(patients, n_records, n, seed, rows=250):
@@ -401,12 +401,16 @@ def _weighted_median(v, w):
 
 # %% ../nbs/10_metrics.ipynb #d8a30668
 def retrieval_report_ci(
-    ecg_emb,        # (N,D) ECG embeddings, unit length
-    text_emb,       # (N,D) report embeddings, unit length, in the same order
-    groups=None,    # (N,) ids of equal reports; None means that all differ
-    patients=None,  # (N,) patient ids; None means that each record is a patient
-    *, text_ids=None, n=2000, seed=0, level=0.95, chunk=256
-):                  # DataFrame, one row a metric: value, low, high, chance, blind, ceiling
+    ecg_emb,           # (N,D) ECG embeddings, unit length
+    text_emb,          # (N,D) report embeddings, unit length, in the same order
+    groups=None,       # (N,) ids of equal reports; None means that all differ
+    patients=None,     # (N,) patient ids; None means that each record is a patient
+    *, text_ids=None,  # (N,) ids of identical texts; nothing means `groups`
+    n=2000,            # resamples
+    seed=0,            # of the draws
+    level=0.95,        # of the interval
+    chunk=256          # queries at a time
+):                     # DataFrame, one row a metric: value, low, high, chance, blind, ceiling
     """Retrieval metrics with patient-bootstrap intervals beside `chance_levels`, `blind_levels` and `ceiling_levels`.
     With groups, also the means over distinct reports (suffix `_macro`)."""
     import pandas as pd
@@ -480,12 +484,13 @@ def _macro(f, y, score, weights):
     with np.errstate(invalid='ignore'): return np.where(ok, each, 0).sum(0)/ok.sum(0)
 
 def macro_auc(
-    y,                 # (N,C) 0 or 1
-    score,             # (N,C)
-    patients=None,     # (N,) patient ids for the interval; None means that each record is a patient
-    *, metric='roc_auc', # or 'average_precision'
-    n=1000,            # resamples; 0 gives no interval (NaN)
-    seed=0, level=0.95
+    y,                    # (N,C) 0 or 1
+    score,                # (N,C)
+    patients=None,        # (N,) patient ids for the interval; None means that each record is a patient
+    *, metric='roc_auc',  # or 'average_precision'
+    n=1000,               # resamples; 0 gives no interval (NaN)
+    seed=0,               # of the draws
+    level=0.95            # of the interval
 )->Interval:
     "The mean over classes with its patient-bootstrap interval. Raises `MetricError` if no class has positives and negatives."
     y, score = _labels(y, score)

@@ -531,9 +531,9 @@ def plot_overview(
     return fig
 
 def finding_counts(
-    data,     # an `ECGData`
-    most=25
-)->pd.DataFrame: # a row a finding: key, zh, en, records
+    data,    # an `ECGData`
+    most=25  # how many findings
+)->pd.DataFrame:  # a row a finding: key, zh, en, records
     "How many records state each finding as present, the most frequent first."
     counts = Counter()
     for text, n in Counter(data.reports).items():
@@ -558,7 +558,7 @@ _WORST = (('peak', 'largest voltage', '{:.1f} mV'), ('wander', 'most baseline wa
 
 def worst_records(
     data,  # a packed set
-    n=6
+    n=6    # at most
 )->list:   # of (row, why)
     "The records that a person should look at first: extreme by a figure, or with the most notes."
     df, out = data.df, {}

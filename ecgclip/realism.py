@@ -27,10 +27,10 @@ def _psd(x, fs):
     return np.fft.rfftfreq(n, 1/fs), p*(2/(fs*(w**2).sum()))
 
 def quiet_spectrum(
-    x,      # `(..., N)` mV
-    fs=FS,
-    window=.5 # s
-):          # frequencies in Hz, and power density `(..., bins)` in µV²/Hz
+    x,         # `(..., N)` mV
+    fs=FS,     # samples a second
+    window=.5  # s
+):             # frequencies in Hz, and power density `(..., bins)` in µV²/Hz
     "Mean spectrum of the quarter of windows in which the heart is most silent."
     w = round(window*fs)
     at = np.arange(0, x.shape[-1] - w + 1, w//2)[:, None] + np.arange(w)
@@ -43,11 +43,17 @@ def _in_bands(f, p, bands): return np.stack([np.log10(p[..., (f >= a) & (f < b)]
 QUIET_BANDS = ((20, 45), (45, 100), (100, 150), (150, 245))  # Hz
 SLOW_BANDS = ((.05, .25), (.25, .5), (.5, .8))
 
-def noise_bands(x, fs=FS):
+def noise_bands(
+    x,     # `(..., N)` mV
+    fs=FS  # samples a second
+):
     "`(..., 4)` decimal logarithm of the power density in µV²/Hz of silent stretches, in `QUIET_BANDS`."
     return _in_bands(*quiet_spectrum(x, fs), QUIET_BANDS)
 
-def wander_bands(x, fs=FS):
+def wander_bands(
+    x,     # `(..., N)` mV
+    fs=FS  # samples a second
+):
     "`(..., 3)` the same of the whole record in `SLOW_BANDS`."
     return _in_bands(*_psd(x*1000, fs), SLOW_BANDS)
 
@@ -67,9 +73,9 @@ def voltage_step(
 def _bandpass(low, high, fs): return butter(4, [low, high], 'bandpass', fs=fs, output='sos')
 
 def flakiness(
-    x, # `(..., N)` mV
-    fs=FS
-):     # `(..., 2)`
+    x,     # `(..., N)` mV
+    fs=FS  # samples a second
+):         # `(..., 2)`
     "Loudness from 30 to 110 Hz of 0.1-s windows: median over 10th percentile, and 90th percentile over median, in the quieter half."
     y = sosfiltfilt(_bandpass(30, 110, fs), x, axis=-1)
     w = fs//10
@@ -79,21 +85,22 @@ def flakiness(
 
 # %% ../nbs/03a_realism.ipynb #49f7f312
 def find_beats(
-    x, # `(leads, N)` mV
-    fs=FS
-):     # samples
+    x,     # `(leads, N)` mV
+    fs=FS  # samples a second
+):         # samples
     "QRS complexes: peaks of the summed slope, at least 0.25 s apart."
     slope = np.abs(sosfiltfilt(_bandpass(5, 30, fs), x, axis=-1)).sum(0)
     slope = np.convolve(slope, np.ones(fs//20)/(fs//20), 'same')
     return find_peaks(slope, .35*np.percentile(slope, 98), distance=fs//4)[0]
 
 def beat_shape(
-    x,      # `(leads, N)` mV
-    beats,  # samples
-    fs=FS,
-    before=.25, after=.45, # s
-    step=.02 # s
-):          # `(leads, times)` mV, relative to the beginning
+    x,           # `(leads, N)` mV
+    beats,       # samples
+    fs=FS,       # samples a second
+    before=.25,  # s before a beat
+    after=.45,   # s
+    step=.02     # s
+):               # `(leads, times)` mV, relative to the beginning
     "The median beat."
     at = np.arange(round(-before*fs), round(after*fs), round(step*fs))
     beats = beats[(beats + at[0] >= 0) & (beats + at[-1] < x.shape[-1])]
@@ -102,9 +109,9 @@ def beat_shape(
     return y - y[:, :2].mean(1, keepdims=True)
 
 def rhythm(
-    beats, # samples
-    fs=FS
-):         # mean RR in s, its standard deviation and that of the differences, both relative
+    beats,  # samples
+    fs=FS   # samples a second
+):          # mean RR in s, its standard deviation and that of the differences, both relative
     "Three figures of the rhythm; zeros for fewer than three beats."
     rr = np.diff(beats)/fs
     if len(rr) < 2: return np.zeros(3)
@@ -129,9 +136,9 @@ def _one(x, fs):
                 amplitude=amplitude, correlation=c[np.triu_indices(8, 1)], beat=beat, rhythm=rr)
 
 def features(
-    signals, # `(n, 12, N)` mV
-    fs=FS
-)->pd.DataFrame: # `(n, features)`; columns have the family as the first level
+    signals,  # `(n, 12, N)` mV
+    fs=FS     # samples a second
+)->pd.DataFrame:  # `(n, features)`; columns have the family as the first level
     "Figures by which real and simulated ECGs are compared. Raises `RealismError` for other shapes."
     if np.ndim(signals) != 3 or np.shape(signals)[1] != len(LEADS): raise RealismError('signals', f'shape {np.shape(signals)}', 'Give (n, 12, N).')
     rows = [_one(np.asarray(x, float)[list(MEASURED)], fs) for x in signals]
@@ -142,11 +149,11 @@ class RealismError(ECGClipError): "Signals that cannot be compared."
 
 # %% ../nbs/03a_realism.ipynb #7eb2d60f
 def compare(
-    real,      # `(n, 12, N)` mV
-    simulated, # `(m, 12, N)` mV
-    fs=FS,
-    quantiles=(.1, .5, .9)
-)->pd.DataFrame: # rows: what in which lead; columns: quantiles of both
+    real,                   # `(n, 12, N)` mV
+    simulated,              # `(m, 12, N)` mV
+    fs=FS,                  # samples a second
+    quantiles=(.1, .5, .9)  # of the records
+)->pd.DataFrame:            # rows: what in which lead; columns: quantiles of both
     "Noise, wander and swing of each measured lead, real beside simulated."
     parts = {}
     for name, x in (('real', real), ('simulated', simulated)):
@@ -168,10 +175,10 @@ def lead_correlations(
     with np.errstate(invalid='ignore', divide='ignore'): return np.nanmedian([np.corrcoef(v) for v in x], 0)
 
 def plot_comparison(
-    real,
-    simulated,
-    fs=FS
-): # the matplotlib figure
+    real,       # `(n, 12, N)` mV
+    simulated,  # `(m, 12, N)` mV
+    fs=FS       # samples a second
+):              # the matplotlib figure
     "Spectra of silent stretches, swing by lead, correlations of leads."
     import matplotlib.pyplot as plt
     fig, axs = plt.subplots(1, 4, figsize=(15, 3.2), layout='constrained')
@@ -209,13 +216,13 @@ def _fold_scores(x, y, groups, model, folds, seed):
         yield roc_auc_score(y[test], model.fit(x[train], y[train]).predict_proba(x[test])[:, 1])
 
 def judge(
-    real,        # `(n, 12, N)` mV, or its `features`
-    simulated,   # `(m, 12, N)` mV, or its `features`
-    patients=None, # of the real ones; those of a patient stay in one fold
-    families=None, # of features to judge by, one at a time; nothing means each, both parts and all
-    folds=5,
-    seed=0
-)->pd.DataFrame: # rows: families; columns: AUC of the `linear` and the `boosted` judge
+    real,           # `(n, 12, N)` mV, or its `features`
+    simulated,      # `(m, 12, N)` mV, or its `features`
+    patients=None,  # of the real ones; those of a patient stay in one fold
+    families=None,  # of features to judge by, one at a time; nothing means each, both parts and all
+    folds=5,        # of the cross-validation
+    seed=0          # of folds and judges
+)->pd.DataFrame:    # rows: families; columns: AUC of the `linear` and the `boosted` judge
     "How well a classifier tells simulated from real, cross-validated. Needs scikit-learn."
     a, b = (x if isinstance(x, pd.DataFrame) else features(x) for x in (real, simulated))
     y = np.repeat([0, 1], [len(a), len(b)])
@@ -227,9 +234,9 @@ def judge(
                          for k in families or sets}).T.round(3)
 
 def giveaways(
-    real,      # `features` of the real ones
-    simulated, # of the simulated ones
-    n=10
+    real,       # `features` of the real ones
+    simulated,  # of the simulated ones
+    n=10        # how many
 )->pd.DataFrame:
     "The single figures that tell the two apart best, by their AUC, with the medians of both."
     from sklearn.metrics import roc_auc_score

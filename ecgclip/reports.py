@@ -608,7 +608,7 @@ def extract_findings(
 class Measurement(NamedTuple):
     "A number of a report, in one unit."
     name: str     # 'HR', 'PR', 'QRS', 'QT', 'QTc', 'axis', 'RV5', 'SV1' or their sum 'RV5+SV1'
-    value: float
+    value: float  # in that unit
     unit: str     # 'bpm', 'ms', '°' or 'mV'
 
 _NUMBER, _TIME = r'(?:(?![，；。、;（(]|a?V[1-9RLF])\D){0,6}?(-?\d+(?:\.\d+)?)(?![-~]\d)', 'ms|毫秒|s|秒'
@@ -646,7 +646,7 @@ def extract_measurements(
 # %% ../nbs/01_reports.ipynb #b4b870bd
 def finding_set(
     text:str,       # a report
-    where='report'
+    where='report'  # named in the error
 )->frozenset:       # of (key, status), of (key, status, age) for an infarct of a stated age
     "What a report says of its tracing: present and uncertain findings, without those that others imply."
     said = {(f.key, f.status, f.age) if f.age else (f.key, f.status) for f in extract_findings(text, where) if f.status in ('present', 'uncertain')}
@@ -766,8 +766,8 @@ def _laid_out(fs, language, style, rng, measured):
 
 class WrittenReport(NamedTuple):
     "A report, and what it states."
-    text: str
-    findings: list
+    text: str  # normalised
+    findings: list  # of `Finding`, as they can be read from it again
 
 def _as_finding(f, where):
     if isinstance(f, tuple) and not isinstance(f, Finding): f = Finding(find_term(f[0], None, where).key, *f[1:2])
@@ -811,10 +811,10 @@ def compose_report(
 
 # %% ../nbs/01_reports.ipynb #da7e67ce
 def render_findings(
-    text:str,        # a report
-    language='en',   # 'zh' or 'en'
-    where='report'
-)->str:              # '' if no finding is recognised
+    text:str,       # a report
+    language='en',  # 'zh' or 'en'
+    where='report'  # named in the error
+)->str:             # '' if no finding is recognised
     "What a report says, in the canonical wording of a language: `possible`, `no` and `history of` tell the status."
     found = extract_findings(text, where)
     return compose_report(found, language).text if found else ''
@@ -863,11 +863,11 @@ _HEADLINES = (  # (zh, en), keys of the findings that it stands for; the first t
     (('正常心电图', 'Normal ECG'), 'NORM NSR'))
 
 def write_headline(
-    codes,              # as for `write_report`
-    language='zh',      # 'zh' or 'en'
-    *, system=None,     # as for `write_report`
-    uncertain_below=50, # findings that are less likely count only if there is no other
-    where='codes'
+    codes,               # as for `write_report`
+    language='zh',       # 'zh' or 'en'
+    *, system=None,      # as for `write_report`
+    uncertain_below=50,  # findings that are less likely count only if there is no other
+    where='codes'        # named in the error
 )->str:
     "The most important conclusion of `codes` in general terms. Raises `ReportError` as `write_report` does."
     if language not in _SEPARATORS: raise ReportError('language', f'{language!r} is not known', "Give 'zh' or 'en'.")

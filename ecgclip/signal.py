@@ -51,7 +51,11 @@ ISSUES = dict(
 
 class SignalReport:
     "What `check_signal` found. `notes` are its remarks as sentences, `ok` tells whether there are none, `table` gives figures a lead."
-    def __init__(self, x, issues): self.x, self.issues = x, tuple(issues)
+    def __init__(self,
+        x,      # (12,n) mV, the signal
+        issues  # of `Issue`
+    ):
+        self.x, self.issues = x, tuple(issues)
     @property
     def ok(self)->bool: return not self.issues
     @property

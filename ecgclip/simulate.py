@@ -6,10 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/simulate.html.md"""
 
 # %% auto #0
 __all__ = ['TYPICAL_AGE', 'EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC', 'RETRO', 'OTHER', 'NORMAL', 'PVC_A', 'PVC_B',
-           'ABERRANT', 'ESCAPE', 'PACED', 'STRIPS', 'NORMAL_KEYS', 'Case', 'draw_age', 'draw_case', 'Effect', 'effect',
-           'territory', 'draw_findings', 'Strip', 'Shape', 'qrs_limits', 't_limits', 'features', 'true_findings',
-           'closure', 'example_reports', 'general_statements', 'general_keys', 'is_normal', 'write_simulated',
-           'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
+           'ABERRANT', 'ESCAPE', 'PACED', 'STRIPS', 'NORMAL_KEYS', 'Case', 'draw_age', 'draw_case', 'draw_findings',
+           'example_reports', 'write_simulated', 'Simulated', 'simulate_one', 'simulate', 'find_qrs', 'measure']
 
 # %% ../nbs/03_simulate.ipynb #0a710177
 from collections.abc import Mapping
@@ -29,20 +27,20 @@ from .reports import Finding, compose_report, extract_findings, implied_by, term
 @dataclass
 class Case:
     "One person, one tracing: what will be drawn."
-    rng: object
-    age: float
-    female: bool
-    heart: Heart
-    atria: Atria
+    rng: object  # source of chance, a NumPy `Generator`
+    age: float  # years
+    female: bool  # sex
+    heart: Heart  # with what the findings change
+    atria: Atria  # likewise
     hr: float = 70.           # bpm
     pr: float = 160.          # ms
     qtc: float = 405.         # ms, Fridericia
     sdnn: float = .03         # s, of the sinus node
     share: float = .6         # of it that follows breathing
     breath: float = .27       # Hz
-    rhythm: str = 'sinus'
+    rhythm: str = 'sinus'  # 'sinus', 'atrial', 'fib' ...: who sets the beat
     av: str = 'normal'        # how the node conducts
-    ectopy: str = ''
+    ectopy: str = ''  # kind of extra beats
     findings: dict = field(default_factory=dict)  # key of a cause -> severity
     age_of: str = ''          # of an infarct
     swap: str = ''            # leads that are taken for each other
@@ -93,6 +91,9 @@ def draw_case(
                 qtc=rng.normal(388 + 9*female + .15*(age - 50), 16), sdnn=float(np.exp(rng.normal(np.log(.045) - .014*(age - 30), .5))), breath=rng.uniform(.18, .36))
 
 # %% ../nbs/03_simulate.ipynb #0fef402e
+EFFECTS = {}
+
+# %% ../nbs/03_simulate.ipynb #32ddb2f7
 @dataclass
 class Effect:
     "A finding that can be simulated."
@@ -102,8 +103,6 @@ class Effect:
     weight: float
     apply: object     # function of (case, severity)
     bars: tuple = ()  # names or groups that cannot go with it
-
-EFFECTS = {}
 
 def effect(name, group, weight=1., keys=None, bars=()):
     "Register a function as the simulation of a finding."
@@ -327,11 +326,6 @@ TERRITORIES = dict(  # segments, and those that are half involved
     LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
     SEMI=('lateral anterolateral posterior apex', 'anterior'))
 
-def territory(name)->np.ndarray:
-    "(S,) share of each segment that belongs to the territory of an infarct."
-    core, rim = TERRITORIES[name]
-    return np.maximum(segments(*core.split())*1., segments(*rim.split(';'))*.5)
-
 def _infarct(name, weight):
     def apply(c, s):
         h, rng = c.heart, c.rng
@@ -430,6 +424,12 @@ def _(c, s):
 @effect('UPROM', 'electrolyte', .8)
 def _(c, s): c.heart.u_wave = 2.8 + 3*s
 
+# %% ../nbs/03_simulate.ipynb #af2147c7
+def territory(name)->np.ndarray:
+    "(S,) share of each segment that belongs to the territory of an infarct."
+    core, rim = TERRITORIES[name]
+    return np.maximum(segments(*core.split())*1., segments(*rim.split(';'))*.5)
+
 # %% ../nbs/03_simulate.ipynb #cc3a9c6e
 @effect('ALR', 'leads', 1, bars='DEX')
 def _(c, s): c.swap = 'RA LA'
@@ -466,18 +466,6 @@ def _bars(a, b): return a.group == b.group or not (_terms_of(b.name).isdisjoint(
 # %% ../nbs/03_simulate.ipynb #cbaee669
 SINUS, ECTOPIC, RETRO, OTHER = 0, 1, 2, 3              # P waves
 NORMAL, PVC_A, PVC_B, ABERRANT, ESCAPE, PACED = range(6)  # beats
-
-@dataclass
-class Strip:
-    "Events in ms from the start of the record."
-    p: list = field(default_factory=list)        # (time, kind)
-    qrs: list = field(default_factory=list)      # (time, kind)
-    spikes: list = field(default_factory=list)   # (time, kind: 0 atrial, 1 ventricular)
-    odd: list = field(default_factory=list)      # (time, name of the finding): beats that show it
-    conducted: list = field(default_factory=list)  # PR intervals in ms of what is measured
-
-    def p_at(self, t, kind=SINUS): self.p.append((t, kind))
-    def beat_at(self, t, kind=NORMAL): self.qrs.append((t, kind))
 
 _START, _END = -1500., 10600.
 
@@ -662,6 +650,19 @@ def _paced(c):
 
 STRIPS = dict(sinus=_sinus, arrest=_arrest, fibrillation=_irregular, flutter=_flutter, supraventricular=_supraventricular, atrial=lambda c: _sinus(c, ECTOPIC), junctional=_junctional, wandering=_wandering,
               ventricular=_ventricular, paced=_paced)
+
+# %% ../nbs/03_simulate.ipynb #93d23788
+@dataclass
+class Strip:
+    "Events in ms from the start of the record."
+    p: list = field(default_factory=list)        # (time, kind)
+    qrs: list = field(default_factory=list)      # (time, kind)
+    spikes: list = field(default_factory=list)   # (time, kind: 0 atrial, 1 ventricular)
+    odd: list = field(default_factory=list)      # (time, name of the finding): beats that show it
+    conducted: list = field(default_factory=list)  # PR intervals in ms of what is measured
+
+    def p_at(self, t, kind=SINUS): self.p.append((t, kind))
+    def beat_at(self, t, kind=NORMAL): self.qrs.append((t, kind))
 
 # %% ../nbs/03_simulate.ipynb #45c26b46
 _DIRECT = dict(zip(('V1', 'V2', 'V3', 'V4', 'V5', 'V6'), range(2, 8)))
@@ -951,11 +952,6 @@ _NORMALS = dict(zh=('正常心电图', '心电图正常', '正常范围心电图
 _DENIED = ('MI', 'STD', 'STE', 'TInv', 'LBBB', 'RBBB', 'AVB', 'PVC', 'PAC', 'AF', 'LVH', 'LQT', 'WPW', 'QAb', 'RVH', 'NSSTTA', 'LAE', 'CD', 'BBB', 'AFL', 'MIs', 'LQRSV')
 _KIN = dict(QAb='MI', MI='QAb', NSSTTA='TInv STD LOWT NDT', MIs='TInv STD LOWT NDT NSSTTA', STE='MI ERe PERI', STD='NSSTTA MIs', TInv='NSSTTA MIs MI', AF='AFL', AFL='AF', CD='SA ESC')
 
-def closure(findings)->frozenset:
-    "Keys of findings and of all that they imply."
-    keys = {f.key if isinstance(f, Finding) else f for f in findings}
-    return frozenset(keys).union(*map(implied_by, keys))
-
 def _numbers(rng, m):
     "Some measurements, as reports give them."
     if rng.random() > .35: return None
@@ -963,7 +959,7 @@ def _numbers(rng, m):
 
 def example_reports(
     n,             # how many
-    seed=0,
+    seed=0,        # of every random choice
     language='zh'  # 'zh', 'en' or 'both'
 )->list:
     "Reports without ECGs, of random findings, leads and measurements: all words that `write_simulated` has, for a vocabulary."
@@ -989,22 +985,9 @@ def _denials(rng, known, n):
 
 def _pick(rng, options): return options[int(rng.integers(len(options)))]
 
-def general_statements(known, language)->list:
-    "General terms that are true of a tracing with these findings (`closure`): lists of ways to say each."
-    return [ways[language == 'en'] for keys, *ways in _GENERAL.values() if known & set(keys.split())]
-
-@lru_cache(None)
-def general_keys()->list:
-    "For general terms the keys that make each true, and those that its words are read as (not of blocks: a reader takes those words for one of them)."
-    return [(frozenset(keys.split()), frozenset(f.key for o in ways for w in o for f in extract_findings(w))) for name, (keys, *ways) in _GENERAL.items() if name not in ('CD', 'IV')]
-
 _RHYTHM_ONLY = {'NSR', 'SA', 'NAX', 'SB', 'STach', 'CR', 'CCR'}
 
 NORMAL_KEYS = frozenset(('NSR', 'NAX', 'SA', 'SB'))   # a regular rate is not asked of a normal tracing
-
-def is_normal(findings)->bool:
-    "Whether nothing but sinus rhythm is found, steady or not, slow or not."
-    return {f.key for f in findings} <= NORMAL_KEYS
 
 def _doubted(rng, f, weak):
     "A finding as a cautious reader words it."
@@ -1065,6 +1048,25 @@ def write_simulated(
     text = _single(rng, true, known, weak, language) if rng.random() < .3 else _whole(rng, true, known, weak, m, language)
     return _framed(rng, text, language)
 
+# %% ../nbs/03_simulate.ipynb #97086061
+def closure(findings)->frozenset:
+    "Keys of findings and of all that they imply."
+    keys = {f.key if isinstance(f, Finding) else f for f in findings}
+    return frozenset(keys).union(*map(implied_by, keys))
+
+def general_statements(known, language)->list:
+    "General terms that are true of a tracing with these findings (`closure`): lists of ways to say each."
+    return [ways[language == 'en'] for keys, *ways in _GENERAL.values() if known & set(keys.split())]
+
+@lru_cache(None)
+def general_keys()->list:
+    "For general terms the keys that make each true, and those that its words are read as (not of blocks: a reader takes those words for one of them)."
+    return [(frozenset(keys.split()), frozenset(f.key for o in ways for w in o for f in extract_findings(w))) for name, (keys, *ways) in _GENERAL.items() if name not in ('CD', 'IV')]
+
+def is_normal(findings)->bool:
+    "Whether nothing but sinus rhythm is found, steady or not, slow or not."
+    return {f.key for f in findings} <= NORMAL_KEYS
+
 # %% ../nbs/03_simulate.ipynb #3cbd8d75
 @dataclass
 class Simulated:
@@ -1100,9 +1102,14 @@ def _measures(c, f, t, kinds, s, qt):
     return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(_middle(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 120)) | {'RV5+SV1': f['RV5'] + f['SV1']}
 
 def simulate_one(
-    seed:int, i:int,  # record `i` of a seed
-    *, language='zh', findings=None, recording=True, detail='report', fs=FS
-)->tuple:             # signals (12,10*fs), findings, report, truth
+    seed:int,          # of the set
+    i:int,             # record `i` of a seed
+    *, language='zh',  # 'zh', 'en' or 'both'
+    findings=None,     # names of `EFFECTS`; nothing means a draw
+    recording=True,    # as a device stores it
+    detail='report',   # 'report', 'full' or 'headline'
+    fs=FS              # samples a second
+)->tuple:              # signals (12,10*fs), findings, report, truth
     "One ECG; see `simulate`."
     rng = np.random.default_rng([seed, i])
     causes = draw_findings(rng) if findings is None else _wanted(findings, rng)
@@ -1157,15 +1164,14 @@ def _wanted(findings, rng):
     return dict(sorted(d.items(), key=lambda kv: order.index(EFFECTS[kv[0]].group)))
 
 def simulate(
-    n:int,              # how many
-    seed:int=0,
-    *,
-    language:str='zh',  # of the reports: 'zh', 'en', or 'both' for a mixture
-    findings=None,      # names of `EFFECTS` that each ECG shall have, perhaps with a severity each; nothing means a draw for each
-    recording=True,     # as a device stores it; False gives the clean leads
-    detail:str='report', # 'report' varies all that reports vary in; 'full' states every finding; 'headline' the one main conclusion
-    start:int=0,        # the first record
-    fs:int=FS
+    n:int,                 # how many
+    seed:int=0,            # of every random choice
+    *, language:str='zh',  # of the reports: 'zh', 'en', or 'both' for a mixture
+    findings=None,         # names of `EFFECTS` that each ECG shall have, perhaps with a severity each; nothing means a draw for each
+    recording=True,        # as a device stores it; False gives the clean leads
+    detail:str='report',   # 'report' varies all that reports vary in; 'full' states every finding; 'headline' the one main conclusion
+    start:int=0,           # the first record
+    fs:int=FS              # samples a second
 )->Simulated:
     """ECGs of 10 s with reports and the truth. Record `i` of a seed is the same however many are asked for, and by however many workers.
 
@@ -1186,7 +1192,10 @@ def _speed(x, fs):
     d = np.diff(x[_EIGHT], axis=1, prepend=x[_EIGHT][:, :1])*fs/1000
     return np.convolve(np.sqrt((d**2).sum(0)), np.ones(3)/3, 'same')
 
-def find_qrs(x, fs=FS)->np.ndarray:
+def find_qrs(
+    x,     # (12,N) mV
+    fs=FS  # samples a second
+)->np.ndarray:
     "Samples of the fastest moments of the QRS complexes of `(12,N)` mV."
     from scipy.signal import butter, find_peaks, sosfiltfilt
     y = sosfiltfilt(butter(2, [10, 40], 'band', fs=fs, output='sos'), x[_EIGHT], axis=1)
@@ -1220,7 +1229,7 @@ def _edge(v, k, step, limit, quiet):
 
 def measure(
     signal,  # `(12,N)` mV, clean or well recorded
-    fs=FS
+    fs=FS    # samples a second
 )->dict:     # HR in bpm; PR, QRS, QT and QTc (Fridericia) in ms; axis in degrees; voltages in mV; None for what is not there
     "Rate, intervals, axis and voltages of an ECG, measured on its median beat."
     x = np.asarray(signal, float)

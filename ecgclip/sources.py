@@ -30,7 +30,7 @@ class Source:
     key: str          # short name, such as 'ptbxl'
     title: str        # as its authors call it
     url: str          # where to get it
-    licence: str
+    licence: str  # as it is published
     patients: bool    # whether it says which records are of one patient
     splits: str = ''  # the published split, in words; nothing: there is none
     note: str = ''    # what its users should know
@@ -561,11 +561,11 @@ _EXAMPLES = dict(ptbxl=_example_ptbxl, mimic_iv_ecg=_example_mimic, ptb=_example
     k: lambda folder, n, seed, p=p, d=d: _example_challenge(folder, n, seed, p, d) for k, p, d in (('chapman_ningbo', 'JS', 5), ('cpsc2018_extra', 'Q', 4), ('georgia', 'E', 5), ('ptbxl_challenge', 'HR', 5))}
 
 def example_source(
-    key,    # one of `SOURCES`
-    folder, # to make
-    n=20,   # records
-    seed=0
-)->Path:    # the folder
+    key,     # one of `SOURCES`
+    folder,  # to make
+    n=20,    # records
+    seed=0   # of every random choice
+)->Path:     # the folder
     "A small folder in the documented format of a public set, with made-up tracings: for tests and for trying things out."
     if key not in _EXAMPLES: raise ManifestError('key', f'{key!r} has no example', f'Take one of {", ".join(_EXAMPLES)}.')
     folder = Path(folder)

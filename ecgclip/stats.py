@@ -39,12 +39,12 @@ def f1_threshold(
 
 class Called(NamedTuple):
     "What a threshold gives."
-    f1: float
-    sensitivity: float
-    specificity: float
+    f1: float  # F1 score
+    sensitivity: float  # also called recall
+    specificity: float  # right among the negatives
     ppv: float         # positive predictive value, also called precision
-    npv: float
-    accuracy: float
+    npv: float  # negative predictive value
+    accuracy: float  # right among all
 
 def _called(y, call, w):
     "(b,6) figures of calls under weights (b,N)."
@@ -68,8 +68,8 @@ def sigmoid(x):
 
 class Scaling(NamedTuple):
     "From scores to probabilities: `sigmoid(slope*score + offset)`."
-    slope: float
-    offset: float
+    slope: float  # of the score
+    offset: float  # added to it
     def __call__(self, score): return sigmoid(self.slope*np.asarray(score, float) + self.offset)
 
 def _targets(y, smooth):
@@ -116,7 +116,7 @@ def fit_temperature(
 def reliability(
     y,             # (N,) 0, 1 or NaN
     p,             # (N,) probabilities
-    bins=10,
+    bins=10,       # how many
     equal='width'  # bins of equal 'width', or of equal 'size'
 ):                 # DataFrame, one row a bin that is not empty: n, stated, observed, low, high (Wilson's 95 % interval)
     "The reliability curve."
@@ -131,25 +131,29 @@ def reliability(
     return t.assign(**dict(zip(('low', 'high'), wilson(t.observed, t.n))))
 
 def wilson(
-    rate, # share of successes
-    n,    # tries
-    z=1.959964
-):        # low, high
+    rate,       # share of successes
+    n,          # tries
+    z=1.959964  # 1.96 gives 95 %
+):              # low, high
     "Interval of a share (Wilson 1927); unlike the usual one it is right at 0 and 1."
     rate, n = np.asarray(rate, float), np.asarray(n, float)
     mid, half = (rate + z*z/2/n)/(1 + z*z/n), z*np.sqrt(rate*(1-rate)/n + z*z/4/n**2)/(1 + z*z/n)
     return np.minimum(mid - half, rate), np.maximum(mid + half, rate)     # rounding at 0 and 1 must not put the share outside
 
 def calibration_error(
-    y, p,
-    bins=10,
-    equal='width'
+    y,             # (N,) 0, 1 or NaN
+    p,             # (N,) probabilities
+    bins=10,       # how many
+    equal='width'  # bins of equal 'width', or of equal 'size'
 )->float:
     "Expected calibration error (ECE) of probabilities."
     r = reliability(y, p, bins, equal)
     return float((r.n*(r.stated - r.observed).abs()).sum()/r.n.sum())
 
-def brier(y, p)->float:
+def brier(
+    y,  # (N,) 0, 1 or NaN
+    p   # (N,) probabilities
+)->float:
     "Mean squared error of probabilities (Brier 1950)."
     y, p = _known(y, p)
     return float(((y - p)**2).mean())
@@ -167,7 +171,9 @@ def class_figures(
     score,           # (N,)
     patients=None,   # (N,); nothing means that each record is a patient
     threshold=None,  # chosen elsewhere; without one there is no F1
-    *, n=2000, seed=0, level=.95
+    *, n=2000,       # resamples
+    seed=0,          # of the draws
+    level=.95        # of the interval
 )->dict:             # figure -> `Interval`
     "AUC, average precision and, at a threshold, F1, sensitivity and specificity of one class, with intervals over patients."
     known = ~np.isnan(np.asarray(y, float))
@@ -183,10 +189,13 @@ def class_figures(
     return {k: Interval(*map(float, o)) for k, *o in zip(FIGURES, value, low, high)}
 
 def calibration_figures(
-    y, p,            # (N,) 0, 1 or NaN; probabilities
-    patients=None,   # (N,)
-    *, bins=10, n=1000, seed=0, level=.95
-)->dict:             # 'ece' and 'brier' -> `Interval`
+    y, p,           # (N,) 0, 1 or NaN; probabilities
+    patients=None,  # (N,)
+    *, bins=10,     # of the ECE
+    n=1000,         # resamples
+    seed=0,         # of the draws
+    level=.95       # of the interval
+)->dict:            # 'ece' and 'brier' -> `Interval`
     "ECE (bins of equal width) and Brier score with intervals over patients."
     known = ~np.isnan(np.asarray(y, float))
     y, p = _known(y, p)
@@ -223,12 +232,14 @@ def _pr_at(y, score, w):
     return np.stack([one(t, f) for t, f in zip(pos, neg)])
 
 def curve_band(
-    y,             # (N,) 0, 1 or NaN
-    score,         # (N,)
-    patients=None, # (N,)
-    kind='roc',    # or 'pr'
-    *, n=500, seed=0, level=.95
-):                 # three (101,) arrays: the curve on `GRID`, and its band
+    y,              # (N,) 0, 1 or NaN
+    score,          # (N,)
+    patients=None,  # (N,)
+    kind='roc',     # or 'pr'
+    *, n=500,       # resamples
+    seed=0,         # of the draws
+    level=.95       # of the interval
+):                  # three (101,) arrays: the curve on `GRID`, and its band
     "The ROC or precision-recall curve with a pointwise patient-bootstrap band."
     f = dict(roc=_roc_at, pr=_pr_at)[kind]
     known = ~np.isnan(np.asarray(y, float))
@@ -263,9 +274,9 @@ def delong_covariance(
 @dataclass
 class Comparison:
     "The difference between two models on the same records."
-    difference: Interval
-    p: float
-    test: str
+    difference: Interval  # of the first less the second
+    p: float  # two-sided
+    test: str  # how it was tested
     def __str__(self): return f'difference {self.difference}, p = {self.p:.2g} ({self.test})'
 
 def delong_test(
@@ -282,10 +293,12 @@ def delong_test(
 
 # %% ../nbs/10a_stats.ipynb #8d5f5767
 def paired_bootstrap(
-    figure,        # (b,N) weights of the records -> (b,) figures of both models: a pair, or their difference
-    n_records,
-    patients=None, # (N,)
-    *, n=2000, seed=0, level=.95
+    figure,         # (b,N) weights of the records -> (b,) figures of both models: a pair, or their difference
+    n_records,      # N
+    patients=None,  # (N,)
+    *, n=2000,      # resamples
+    seed=0,         # of the draws
+    level=.95       # of the interval
 )->Comparison:
     """The difference of a figure between two models, patients drawn with replacement for both at once. The p value is twice the smaller share of draws
     on one side of zero, one added to both counts (Davison and Hinkley 1997)."""
@@ -301,10 +314,11 @@ def paired_bootstrap(
     return Comparison(Interval(value, float(low), float(high)), float(min(1, 2*(side + 1)/(len(draws) + 1))), 'paired bootstrap')
 
 def auc_difference(
-    y, a, b,       # (N,) labels and the scores of two models; or (N,C) of each, for the mean over classes
-    patients=None,
-    *, metric='auc', # or 'auprc'
-    n=2000, seed=0
+    y, a, b,          # (N,) labels and the scores of two models; or (N,C) of each, for the mean over classes
+    patients=None,    # (N,); nothing means that each record is a patient
+    *, metric='auc',  # or 'auprc'
+    n=2000,           # resamples
+    seed=0            # of the draws
 )->Comparison:
     "Whether two models differ in AUC or average precision, by the paired bootstrap over patients."
     f = dict(auc=_roc_auc, auprc=_average_precision)[metric]

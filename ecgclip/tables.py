@@ -422,7 +422,7 @@ class ReportSummary:
     findings: pd.DataFrame    # a row for each finding, how many reports state it, by status
     unknown: float = None     # share of unknown tokens
     truncated: int = None     # reports with more than `max_tokens` tokens
-    max_tokens: int = None
+    max_tokens: int = None  # where reports are cut
 
     def __str__(self):
         said = self.rows - len(self.empty)

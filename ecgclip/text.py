@@ -138,7 +138,9 @@ def _hold(self:TextEncoder):
     self.train(self.training)
 
 @patch
-def train(self:TextEncoder, mode=True):
+def train(self:TextEncoder,
+    mode=True  # training or not
+):
     "As in any module, but what is frozen stays in eval mode."
     nn.Module.train(self, mode)
     for m in self._still: m.eval()
@@ -482,10 +484,10 @@ def _check_coverage(reports, allow_unknown, warn, refuse, name, verbose):
 class ExtendedEmbedding(nn.Module):
     "Token embeddings whose last rows, those of added characters, are a parameter of their own."
     def __init__(self,
-        weight,          # all rows `(tokens,dim)`
-        n,               # how many at the end are of added characters
-        padding_idx=None,
-        trains=True      # whether the old rows do
+        weight,            # all rows `(tokens,dim)`
+        n,                 # how many at the end are of added characters
+        padding_idx=None,  # token whose row gets no gradient
+        trains=True        # whether the old rows do
     ):
         super().__init__()
         weight = weight.detach()

@@ -312,7 +312,9 @@ def n_frames(self:ECGToImages, n_samples=N_SAMPLES)->int:
     return max(0, (n_samples - self.segment)//self.stride + 1)
 
 @patch
-def points(self:ECGToImages, ecg):
+def points(self:ECGToImages,
+    ecg  # `(B,12,samples)`
+):
     "The points that pixels stand for: `(B,12,samples)` -> `(B,T,12,image_size)`, in at least float32."
     _check_signal(ecg)
     x = segment_ecg(_full(ecg), self.segment, self.stride)
@@ -556,7 +558,9 @@ def millivolt(cls:ECGToImages, **kwargs):
     return cls.from_preset('millivolt', **kwargs)
 
 @patch(cls_method=True)
-def from_dict(cls:ECGToImages, d):
+def from_dict(cls:ECGToImages,
+    d  # settings by name
+):
     "The layer that `to_dict` described. Raises `TransformError` for an unknown setting."
     for k in d: _one_of('setting', k, (*_SETTINGS, 'backend'))
     return cls(**d)
@@ -569,6 +573,7 @@ def to_dict(self:ECGToImages):
 
 @patch
 def extra_repr(self:ECGToImages):
+    "Settings that are not the published ones, as the layer is printed."
     usual = ECGToImages().to_dict()
     return ', '.join(f'{k}={v!r}' for k, v in self.to_dict().items() if v != usual[k])
 

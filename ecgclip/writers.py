@@ -18,14 +18,13 @@ from .core import LEADS
 
 # %% ../nbs/01c_writers.ipynb #defc5c9a
 def write_wfdb(
-    path,        # folder and name of the record, without ending
-    d,           # (n, leads) integers
-    fmt='16',    # 16, 61, 160, 212, 310 or 311
-    *,
-    leads=LEADS,
-    gain=1000,   # steps a millivolt
-    fs=500,
-    comments=()
+    path,            # folder and name of the record, without ending
+    d,               # (n, leads) integers
+    fmt='16',        # 16, 61, 160, 212, 310 or 311
+    *, leads=LEADS,  # names, in the order of the columns
+    gain=1000,       # steps a millivolt
+    fs=500,          # samples a second
+    comments=()      # lines of the header, such as `Age: 63`
 ):
     "A WFDB record in one of the formats whose samples stand by themselves, as the WFDB manual (signal(5), header(5)) describes them."
     path = Path(path)
@@ -33,7 +32,10 @@ def write_wfdb(
     lines = [f'{path.name}.dat {fmt} {gain}(0)/mV 16 0 {d[0, i]} {int(d[:, i].sum()) % 65536} 0 {l}' for i, l in enumerate(leads)]
     path.with_suffix('.hea').write_text('\n'.join([f'{path.name} {len(leads)} {fs} {len(d)}', *lines, *(f'# {c}' for c in comments), '']), encoding='utf-8')
 
-def pack_samples(d, fmt):
+def pack_samples(
+    d,   # (n, leads) integers
+    fmt  # '16', '61', '160', '212', '310' or '311'
+):
     "Bytes of `(n, leads)` integers in a WFDB format."
     v = np.asarray(d).reshape(-1).astype(np.int64)
     if fmt == '16': return v.astype('<i2').tobytes()
@@ -51,7 +53,7 @@ def matlab5(
     dims,         # of the matrix
     content=b'',  # its numbers, as bytes of doubles
     kind=6,       # class: 6 is double, 1 cell, 2 struct
-    name=b'x',
+    name=b'x',    # of the matrix
     pack=False    # compress it
 )->bytes:
     "A MATLAB 5 file with one matrix; what `dims` promise need not be there."
@@ -62,9 +64,9 @@ def matlab5(
     return b'MATLAB 5.0 MAT-file'.ljust(124) + b'\0\1IM' + body
 
 def write_code(
-    path,
-    exams,   # (12, n) mV at 400 Hz each, n at most 4096
-    ids=None # exam ids
+    path,     # of the file
+    exams,    # (12, n) mV at 400 Hz each, n at most 4096
+    ids=None  # exam ids
 ):
     "Exams as CODE-15% stores them: `tracings` (exams, 4096, 12), each in the middle of zeros, and `exam_id`."
     import h5py
@@ -88,11 +90,11 @@ def _dicom_channel(lead):
     return c
 
 def write_dicom(
-    path,
-    x,            # (leads, n) mV
-    leads=LEADS,
-    fs=500,
-    statements=() # of an interpretation
+    path,          # of the file
+    x,             # (leads, n) mV
+    leads=LEADS,   # names, in the order of the rows
+    fs=500,        # samples a second
+    statements=()  # of an interpretation
 ):
     "A DICOM 12-lead ECG waveform object (PS3.3 A.34.3), 2.5 µV a step."
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -115,10 +117,10 @@ def write_dicom(
     ds.save_as(path, enforce_file_format=True)
 
 def write_edf(
-    path,
-    x,      # (leads, n) mV
-    labels, # of the signals
-    fs=500
+    path,    # of the file
+    x,       # (leads, n) mV
+    labels,  # of the signals
+    fs=500   # samples a second
 ):
     "An EDF file in microvolts, from -8 to 8 mV."
     import edfio
@@ -126,10 +128,10 @@ def write_edf(
 
 # %% ../nbs/01c_writers.ipynb #978aaed9
 def write_aecg(
-    path,
-    x,               # (12, n) mV
-    increment=.002,  # seconds from sample to sample
-    encoding='UTF-8'
+    path,             # of the file
+    x,                # (12, n) mV
+    increment=.002,   # seconds from sample to sample
+    encoding='UTF-8'  # of the text, as its first line says
 ):
     "An HL7 annotated ECG (ANSI/HL7 V3 ECG R1), 2.5 µV a step."
     unit = 'uV'
@@ -144,12 +146,12 @@ def write_aecg(
         f'<component><series><code code="RHYTHM"/><component><sequenceSet>{seqs}</sequenceSet></component></series></component></AnnotatedECG>').encode(encoding))
 
 def write_muse(
-    path,
-    x,               # (leads, n) mV
-    leads,
-    statements=(),   # of the diagnosis
-    units=4.88,      # µV a step
-    encoding='UTF-8'
+    path,             # of the file
+    x,                # (leads, n) mV
+    leads,            # names, in the order of the rows
+    statements=(),    # of the diagnosis
+    units=4.88,       # µV a step
+    encoding='UTF-8'  # of the text, as its first line says
 ):
     "A GE MUSE `RestingECG`, with a checksum of each lead."
     def lead(name, v):
@@ -199,7 +201,7 @@ def _residuals(q):
     return r
 
 def write_sierra(
-    path,
+    path,    # of the file
     q,       # (12, n) integers
     step=5.  # µV each
 ):
@@ -228,9 +230,9 @@ def _scp_section(number, data):
     return struct.pack('<H', _crc16(body)) + body
 
 def write_scp(
-    path,
+    path,  # of the file
     x,     # (leads, n) mV at 500 Hz
-    leads
+    leads  # names, in the order of the rows
 ):
     "An SCP-ECG file (EN 1064): patient, leads and rhythm, not compressed, 4.88 µV a step."
     tag = lambda t, b: struct.pack('<BH', t, len(b)) + b
