@@ -8,14 +8,14 @@ Docs: https://ecgclip.github.io/ecgclip/terminal.html.md"""
 __all__ = ['plain_stream', 'has_colours', 'paint', 'text_table', 'PlainProgress', 'progress', 'result', 'speaking',
            'told_encoding']
 
-# %% ../nbs/00f_terminal.ipynb #d3894450
+# %% ../nbs/00f_terminal.ipynb #ce0ef344
 import codecs, os, sys, time, unicodedata, warnings
 from contextlib import contextmanager, redirect_stdout
 
 from .core import _columns
 from .messages import Translated, catalogue, language, pick_language, translate, use_language
 
-# %% ../nbs/00f_terminal.ipynb #8f9c1391
+# %% ../nbs/00f_terminal.ipynb #987c8ee7
 _PLAIN = {'✓': 'ok', '✗': 'x', '–': '-', '—': '-', '−': '-', '─': '-', '×': 'x', 'µ': 'u', 'μ': 'u', '±': '+/-', '→': '->', '≥': '>=', '≤': '<=', '≈': '~', '…': '...', '·': '.',
           '█': '#', '│': '|', '“': '"', '”': '"', '‘': "'", '’': "'", '：': ': ', '；': '; ', '，': ', ', '。': '. ', '（': '(', '）': ')'}
 _lost = []
@@ -36,7 +36,7 @@ def plain_stream(stream):
     if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='ecgclip')
     return stream
 
-# %% ../nbs/00f_terminal.ipynb #98e1bc58
+# %% ../nbs/00f_terminal.ipynb #13ad092c
 _CODES = dict(red=31, green=32, yellow=33, cyan=36, bold=1)
 _state = dict(colour=None, quiet=False, out=None)
 
@@ -57,7 +57,7 @@ def paint(
     "A text in a colour, where there are colours."
     return f'\x1b[{_CODES[style]}m{text}\x1b[0m' if has_colours(stream or sys.stdout) else f'{text}'
 
-# %% ../nbs/00f_terminal.ipynb #e71aa0d9
+# %% ../nbs/00f_terminal.ipynb #19cd430d
 def text_table(
     rows:list,     # of rows of cells; numbers are set right, all else left
     header=None,   # names of the columns
@@ -71,7 +71,7 @@ def text_table(
     lines = [indent + '  '.join(' '*(w - _columns(c)) + c if r else c + ' '*(w - _columns(c)) for c, w, r in zip(row, widths, right)).rstrip() for row in cells]
     return '\n'.join(lines[:1] + [indent + '-'*(sum(widths) + 2*len(widths) - 2)] + lines[1:] if header else lines)
 
-# %% ../nbs/00f_terminal.ipynb #f00b9b1f
+# %% ../nbs/00f_terminal.ipynb #34c3f2b5
 def _in_words(seconds):
     "A time, as people say it."
     for unit, size in (('h', 3600), ('min', 60)):
@@ -114,7 +114,7 @@ def progress(
         return tqdm(items, desc=translate(what), total=total, initial=initial, unit=unit, delay=2, leave=False, dynamic_ncols=not IN_NOTEBOOK, file=sys.stderr, bar_format=form if total and not IN_NOTEBOOK else None)
     return PlainProgress(items, what, total, initial, unit, show)
 
-# %% ../nbs/00f_terminal.ipynb #bbf0813d
+# %% ../nbs/00f_terminal.ipynb #549cc92c
 def result(*texts, sep=' ', end='\n'):
     "Print what a command was called for; `--quiet` leaves it."
     print(*texts, sep=sep, end=end, file=_state['out'] or sys.stdout, flush=True)
