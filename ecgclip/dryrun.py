@@ -193,7 +193,7 @@ def _fill_in(dry, learn, sizes, seconds, kept, made, n_steps):
     dry.step_seconds = max(step, load) if workers else step + load
     valid = dry.plan.n_valid*(step/3 + load)/dry.batch                          # forward alone
     dry.seconds = config.epochs*(dry.steps*dry.step_seconds + valid)
-    dry.measured = f'from {n_steps} steps of up to {max(sizes)} pairs on this machine as it is now'
+    dry.measured = f'estimated from {n_steps} steps of up to {max(sizes)} pairs on this machine as it is now'
 
 # %% ../nbs/16a_dryrun.ipynb #97af5bad
 def _look_at_disk(dry, model):
@@ -273,7 +273,7 @@ def _plan_lines(dry):
              f'  {dry.steps} steps of {dry.batch} pairs an epoch, {dry.steps*epochs} in {epochs} epochs{early}']
     if p.batch_size == 'auto': lines.append(f'  the batch is chosen by the memory when the run begins; {dry.batch} is assumed here')
     if dry.memory: lines.append(f'  memory: about {dry.memory:.2g} GiB of {p.machine.memory:.0f} GiB')
-    if dry.seconds: lines += [f'  time: about {_time(dry.seconds)}, {dry.step_seconds:.2g} s a step', f'  estimated {dry.measured}']
+    if dry.seconds: lines += [f'  time: about {_time(dry.seconds)}, {dry.step_seconds:.2g} s a step', f'  {dry.measured}']
     return lines
 
 def _end_lines(dry):

@@ -8,7 +8,7 @@ Docs: https://ecgclip.github.io/ecgclip/messages.html.md"""
 __all__ = ['LANGUAGES', 'pick_language', 'read_po', 'Catalogue', 'translate_line', 'catalogue', 'language', 'translate',
            'use_language', 'Translated', 'messages_of', 'texts_of', 'dead_messages', 'package_sources']
 
-# %% ../nbs/00e_messages.ipynb #fad5d6dd
+# %% ../nbs/00e_messages.ipynb #e8a11438
 import ast, io, locale, os, re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .core import ConfigError, ECGClipError, _columns
 
-# %% ../nbs/00e_messages.ipynb #d7712586
+# %% ../nbs/00e_messages.ipynb #f612aa43
 LANGUAGES = ('en', 'zh')
 
 def _system_locale():
@@ -38,7 +38,7 @@ def pick_language(
     named = _system_locale() if named is None else named
     return 'zh' if named.lower().startswith(('zh', 'chinese')) else 'en'
 
-# %% ../nbs/00e_messages.ipynb #f8f15770
+# %% ../nbs/00e_messages.ipynb #5d38afc9
 def _unquoted(s): return re.sub(r'\\(.)', lambda m: {'n': '\n', 't': '\t'}.get(m[1], m[1]), s)
 
 def read_po(
@@ -75,7 +75,7 @@ def _template(message, translation):
     regex = ''.join(f'(?P<h{p}>.*?)' if i % 2 else re.escape(p) for i, p in enumerate(pieces))
     return _Template(re.compile(regex, re.DOTALL), max(pieces[::2], key=len), translation)
 
-# %% ../nbs/00e_messages.ipynb #34d8caed
+# %% ../nbs/00e_messages.ipynb #b6283517
 class Catalogue:
     "Translations of messages, with and without holes."
     def __init__(self,
@@ -99,7 +99,7 @@ class Catalogue:
 
     def __call__(self, text): return self.whole(text) or text
 
-# %% ../nbs/00e_messages.ipynb #58206b9e
+# %% ../nbs/00e_messages.ipynb #7e5b78f9
 def _cells(catalogue, s):
     "A line of a table with its cells translated: the first cell keeps its left edge, the others their right one, as figures do."
     out = ''
@@ -124,7 +124,7 @@ def translate_line(
     if '  ' in body: return _cells(catalogue, line)
     return lead + _parts(catalogue, body) if '; ' in body else line
 
-# %% ../nbs/00e_messages.ipynb #983c2ef6
+# %% ../nbs/00e_messages.ipynb #120a2cbb
 _state = dict(language='en')
 
 @lru_cache(None)
@@ -158,7 +158,7 @@ def use_language(
     ECGClipError.translate = _told if language() != 'en' else None
     return old
 
-# %% ../nbs/00e_messages.ipynb #f8f5496d
+# %% ../nbs/00e_messages.ipynb #0ea2e2ec
 class Translated(io.TextIOBase):
     "A text stream before another one: complete lines are translated."
     def __init__(self, stream, catalogue): self.stream, self.catalogue, self.held = stream, catalogue, ''
@@ -176,7 +176,7 @@ class Translated(io.TextIOBase):
     @property
     def encoding(self): return getattr(self.stream, 'encoding', None)
 
-# %% ../nbs/00e_messages.ipynb #e54dd12e
+# %% ../nbs/00e_messages.ipynb #47b6f299
 def _templates(node):
     "The texts that an expression can be, holes as {}; nothing for what is not a text."
     if isinstance(node, ast.Constant): return [node.value.replace('{', '\x01').replace('}', '\x02')] if isinstance(node.value, str) else []
@@ -207,7 +207,7 @@ def messages_of(
     found = [line.strip() for c in calls for a in _said(c) for t in _templates(a) for line in (t.split('\n') if _name(c) in ('print', 'result', 'say') else [t])]
     return [m for m in dict.fromkeys(map(_numbered, found)) if len(re.findall(r'[A-Za-z]', _HOLE.sub('', m))) > 3]
 
-# %% ../nbs/00e_messages.ipynb #1eb98ceb
+# %% ../nbs/00e_messages.ipynb #d15fa7a0
 def texts_of(
     source:str # of a module
 )->str:
@@ -221,7 +221,8 @@ def dead_messages(
     "Messages that nothing in these sources says."
     import argparse, inspect
     said = '\0'.join(map(texts_of, [*sources, inspect.getsource(argparse)]))
-    return [k for k in texts if not all(p.strip() in said for p in _HOLE.split(re.sub(r'%\((\w+)\)\w|%s', '{0}', k))[::2])]
+    pieces = lambda k: [p.strip() for part in _HOLE.split(k)[::2] for p in re.split(r'[.;:,()?]', part)]   # an f-string may be put together at such a mark
+    return [k for k in texts if not all(p in said for p in pieces(k))]
 
 def package_sources()->dict: # module -> source
     "The sources of all modules."
