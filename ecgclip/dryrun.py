@@ -8,7 +8,8 @@ Docs: https://ecgclip.github.io/ecgclip/dryrun.html.md"""
 __all__ = ['SPLITS', 'SOME', 'DryRun', 'dry_run']
 
 # %% ../nbs/16a_dryrun.ipynb #e1e43c11
-import math, os, time, warnings
+import os, shutil, time, warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +18,10 @@ import torch
 from fastai.torch_core import to_device
 
 from .callback import amp_dtype
-from .core import Config, ECGClipError, N_SAMPLES, data_root
+from .core import Config, ECGClipError, TextModelError, data_root
 from .data import open_data
-from .loaders import PairLoader, SimulatedPairs, ecg_dataloaders, image_bytes, look_at_machine, saved_bytes
+from .loaders import SimulatedPairs, ecg_dataloaders, image_bytes, look_at_machine, saved_bytes
 from .messages import translate
-from .model import param_groups
 from .resume import find_run
 from .terminal import paint, text_table
 from .transforms import ECGToImages
@@ -85,11 +85,20 @@ def _check_out(dry):
 # %% ../nbs/16a_dryrun.ipynb #09987b22
 SOME = 2000   # training pairs that a dry run looks at in detail
 
+@contextmanager
 def _offline():
-    "A context in which the hub is not asked, so that nothing is downloaded."
-    from unittest.mock import patch
+    "In this context the hub is not asked, so that nothing is downloaded; tells whether it was so before."
     from huggingface_hub import constants
-    return patch.object(constants, 'HF_HUB_OFFLINE', True)
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try: yield before
+    finally: constants.HF_HUB_OFFLINE = before
+
+def _ask_for(dry):
+    "A model that is not here is no problem if the hub answers: it is asked for the name alone."
+    from ecgclip.text import _ask_hub
+    for e in [p for p in dry.problems if isinstance(p, TextModelError) and p.reason.startswith('not in the local cache')]:
+        dry.problems.remove(e)
+        if _quietly(dry, lambda: _ask_hub(e.where) or True): dry.notes.append(f'{e.where} is not on this machine yet: the run would download it; its size, and the time of a step, are not known here')
 
 def _small_part(data, config):
     "Some of the records, enough to train a few steps on."
@@ -104,9 +113,10 @@ def _make_learner(dry, data):
     if config.data_mode == 'auto': config = config.replace(data_mode='runtime')
     dls = _quietly(dry, ecg_dataloaders, _small_part(data, config), config=config, verbose=False)
     if dls is None: return None
-    with _offline(), warnings.catch_warnings(record=True) as told:
+    with _offline() as was_offline, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always', UserWarning)
         learn = _quietly(dry, pretrain_learner, dls, verbose=False)
+    if learn is None and not was_offline: _ask_for(dry)
     dry.notes += [str(w.message) for w in told if w.category is UserWarning]
     return learn
 
@@ -203,7 +213,6 @@ def _look_at_disk(dry, model):
     dry.disk = [('best checkpoint', weights), ('states of the last two epochs', 2*(weights + moments))]
     images = getattr(model.ecg, 'images', None)
     if images is not None and not dry.config.simulate: dry.disk.append(('images, if they were stored', image_bytes(dry.plan.n_train + dry.plan.n_valid, images)))
-    import shutil
     out = Path(dry.config.out).absolute()
     free, need = shutil.disk_usage(next(o for o in (out, *out.parents) if o.exists())).free, sum(b for _, b in dry.disk[:2])
     if need > free: dry.problems.append(ECGClipError(dry.config.out, f'the run writes {_bytes(need)}, {_bytes(free)} are free', 'Make room, or name another folder with --out.'))

@@ -27,7 +27,6 @@ import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastcore.basics import store_attr
-from tqdm.auto import tqdm
 from fasttransform import Pipeline
 
 from .augment import config_augment, reseed
@@ -35,6 +34,7 @@ from .core import Config, ConfigError, N_LEADS, N_SAMPLES, data_root, new_folder
 from .data import ECGData, _Array
 from .reports import compose_report, extract_findings, finding_set, implied_by, terms
 from .tensor import TensorECG
+from .terminal import progress as shown_progress
 from .transforms import MODALITIES, ECGToImages
 
 # %% ../nbs/05_loaders.ipynb #f5587ce3
@@ -150,10 +150,9 @@ def _sync(f):
 
 def _write_blocks(data, partial, meta, images, shape, sums, device, progress):
     "Convert, write, force to the disk, note the checksum; block by block."
-    from tqdm.auto import tqdm
     out, offset = _open_partial(partial, meta, shape, sums)
     size, todo = math.prod(shape[1:])*np.dtype(meta['dtype']).itemsize, range(len(sums)*_BLOCK, len(data), _BLOCK)
-    with out, open(partial/'sums.txt', 'a') as noted, tqdm(total=len(data), initial=min(len(sums)*_BLOCK, len(data)), desc='images', unit='ECG', disable=not progress) as bar:
+    with out, open(partial/'sums.txt', 'a') as noted, shown_progress(what='images', total=len(data), initial=min(len(sums)*_BLOCK, len(data)), show=progress) as bar:
         for i in todo:
             idx = range(i, min(i + _BLOCK, len(data)))
             block = images(torch.from_numpy(data.ecgs(idx)).to(device)).cpu().numpy()
@@ -211,11 +210,10 @@ class ImageStore:
 
     def verify(self, progress=True):
         "Read everything and compare the checksums. Raises `ConfigError` that names damaged records."
-        from tqdm.auto import tqdm
         n, sums = self.meta['block'], (self.path/'sums.txt').read_text().split()
         starts = range(0, len(self), n)
         if len(sums) != len(starts): raise ConfigError(self.path, f'{len(sums)} checksums for {len(starts)} blocks', 'Write the images again.')
-        bad = [i for i, want in zip(tqdm(starts, desc='checking', disable=not progress), sums) if hashlib.sha256(np.ascontiguousarray(self.array[i:i+n])).hexdigest() != want]
+        bad = [i for i, want in zip(shown_progress(starts, 'checking', unit=' blocks', show=progress), sums) if hashlib.sha256(np.ascontiguousarray(self.array[i:i+n])).hexdigest() != want]
         if bad: raise ConfigError(self.path, 'damaged images of records ' + ', '.join(f'{i} to {min(i + n, len(self)) - 1}' for i in bad), 'Write them again.')
         return self
 
@@ -453,7 +451,7 @@ def simulated_data(
     from ecgclip.simulate import simulate
     array = np.empty((n, N_LEADS, N_SAMPLES), '<i2') if array is None else array
     rows = []
-    for i in tqdm(range(0, n, 128), desc='simulated ECGs', disable=not progress):
+    for i in shown_progress(range(0, n, 128), 'simulated ECGs', unit='×128', show=progress):
         d = simulate(min(128, n - i), seed, language=language, start=start + i)
         array[i:i+128] = np.clip(np.rint(d.signals*1000), -32767, 32767)
         rows += [dict(record=f'sim{seed}-{start + i + j:07}', report=r, codes=';'.join(o.key for o in f), age=t['age'], sex=t['sex']) for j, (r, f, t) in enumerate(zip(d.reports, d.findings, d.truth))]
@@ -486,7 +484,7 @@ class PairFile:
         self._room(path, 2*int(np.prod(self.shape)))
         jobs = [(path, self.shape, a, min(a + step, n), start, seed, language, facts) for a in range(0, n, step)]
         made = []
-        with tqdm(total=n, desc='simulated ECGs', disable=not progress, leave=False, unit='ECG') as bar:
+        with shown_progress(what='simulated ECGs', total=n, show=progress) as bar:
             for some in _spread(_fill, jobs, processes): made.append(some); bar.update(len(some[0]))
         self.signals, self.reports = np.memmap(path, '<i2', 'r', shape=self.shape), [r for rs, _ in made for r in rs]
         self.facts = np.concatenate([f for _, f in made]) if facts else None
