@@ -15,7 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
-from .core import Config, ConfigError, ECGClipError, N_LEADS, N_SAMPLES, _columns, data_root, wrap_text
+from .core import Config, ConfigError, ECGClipError, ManifestError, N_LEADS, N_SAMPLES, _columns, data_root, wrap_text
 from .messages import language, translate
 from .terminal import has_colours, paint, result, speaking, text_table, told_encoding
 
@@ -48,7 +48,7 @@ def _kind(t):
     names = {int: 'N', float: 'X', str: 'TEXT', dict: 'JSON'}
     return dict(type=_json_dict if t is dict else t, metavar=names[t])
 
-_SECTIONS = {'data': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix simulate_passes workers'.split()),
+_SECTIONS = {'records and their loading': ('data_root language detail data_mode data_policy images_path limit simulate simulate_mix simulate_passes workers'.split()),
     'ECG tower': 'ecg_encoder ecg_args ecg_weights image_preset image_args augment augment_args'.split(),
     'text tower': 'text_encoder text_args report_input extend_vocab text_pooling frozen_text_layers freeze_embeddings freeze_text lock_text max_tokens token_cache'.split(),
     'common space and loss': 'embed_dim temperature loss duplicates positive_threshold positive_power local_weight logit_bias equal_reports true_reports rare_reports'.split(),
@@ -257,8 +257,8 @@ def _say_end(run, config):
 def _say_standing(run, e):
     "What is left of a run that has ended before its time."
     from ecgclip.resume import standing
-    if (run/'best').is_dir(): print(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
-    if '--resume' not in str(e): print(f'Where it stands: {standing(run)}', flush=True)
+    if (run/'best').is_dir(): result(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
+    if '--resume' not in str(e): result(f'Where it stands: {standing(run)}')
 
 def draw_run(run, model, test):
     "Draw the pictures of a run into its folder."
@@ -285,12 +285,25 @@ def _say_zero_shot(run, model, test, seeds=4):
     result(f'\n{z}\nAUC of each finding by its names, as the reports state it; other prompts: by the names of the other findings; untrained: mean of {seeds} seeds.')
     (run/'zero_shot.json').write_text(json.dumps(z.to_dict(), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
+@contextmanager
+def _prepared_first(config):
+    "Records that cannot be read as they are: what helps are options of ecgclip-prepare, so that is what the error names."
+    try: yield
+    except ManifestError as e:
+        if '--max-bad' not in e.hint: raise
+        raise ManifestError(e.where, e.reason, f'{e.hint} Such options belong to ecgclip-prepare: ecgclip-prepare {config.data} my-set --invalid fill --max-bad 0.1 && ecgclip-pretrain my-set') from None
+
+def _check_encoder(name):
+    "Raise `ConfigError` for an encoder that is not known."
+    from ecgclip.encoders import create_encoder, list_encoders
+    if name not in list_encoders(): create_encoder(name)
+
 def _learner(config, cbs):
     "Open the data and make the learner. Returns it, the records to judge by, and a word on these."
     from ecgclip.data import open_data
     from ecgclip.learner import pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
-    data = open_data(config.data, language=config.language, detail=config.detail, progress=True, **_root(config))
+    with _prepared_first(config): data = open_data(config.data, language=config.language, detail=config.detail, progress=True, **_root(config))
     print(data, *data.notes, sep='; ')
     test, what = _held_out(data)
     return pretrain_learner(ecg_dataloaders(data, config=config), cbs=cbs), test, what
@@ -326,6 +339,7 @@ def pretrain_run(
         return run
     _say_settings(config)
     _check_out(config.out)
+    _check_encoder(config.ecg_encoder)   # before the records are read, which may take long
     learn, test, what = _learner(config, cbs)
     if run is None: run = from_first(_begin_run(config) if first else None)
     try: fit_run(learn, run, resume=bool(config.resume))

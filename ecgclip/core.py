@@ -172,7 +172,7 @@ def _type_name(t):
     origin, args = get_origin(t), get_args(t)
     if origin is Literal: return 'one of ' + ', '.join(map(str, args))
     if origin in (Union, types.UnionType): return ' or '.join(_type_name(a) for a in args)
-    return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
+    return {type(None): 'nothing', int: 'a whole number', float: 'a number', str: 'a text', bool: 'true or false', dict: 'a dictionary'}.get(t, str(t))
 
 _POSITIVE = ('epochs', 'batch_size', 'lr_rate', 'temperature', 'embed_dim', 'max_tokens', 'cycles', 'log_freq', 'monitor_epochs', 'limit', 'text_layer_decay', 'simulate', 'simulate_mix', 'micro_batch', 'positive_threshold')
 _NOT_NEGATIVE = ('weight_decay', 'clip_norm', 'warmup', 'warmup_start', 'lr_floor', 'patience', 'frozen_text_layers', 'text_lr_scale', 'workers', 'positive_power', 'local_weight', 'frozen_cache')

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from fastai.torch_core import to_device
 
+from . import loaders
 from .callback import amp_dtype
 from .core import Config, ECGClipError, TextModelError, data_root
 from .data import open_data
@@ -93,6 +94,13 @@ def _offline():
     try: yield before
     finally: constants.HF_HUB_OFFLINE = before
 
+@contextmanager
+def _few_valid(n=16):
+    "In this context only so many pairs are simulated to validate with."
+    before, loaders.N_VALID = loaders.N_VALID, n
+    try: yield
+    finally: loaders.N_VALID = before
+
 def _ask_for(dry):
     "A model that is not here is no problem if the hub answers: it is asked for the name alone."
     from ecgclip.text import _ask_hub
@@ -111,7 +119,7 @@ def _make_learner(dry, data):
     config = dry.config.replace(token_cache='off', resume=None, frozen_cache=0., workers=0)
     if config.simulate: config = config.replace(simulate=min(config.simulate, 64), simulate_passes=1)
     if config.data_mode == 'auto': config = config.replace(data_mode='runtime')
-    dls = _quietly(dry, ecg_dataloaders, _small_part(data, config), config=config, verbose=False)
+    with _few_valid(): dls = _quietly(dry, ecg_dataloaders, _small_part(data, config), config=config, verbose=False)
     if dls is None: return None
     with _offline() as was_offline, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always', UserWarning)
