@@ -576,13 +576,14 @@ def _prepare_dry(a):
     else:
         with _source(a) as source: name, n, notes, columns = source.name, len(source), source.notes, [k for k in ('record', 'patient_id', 'split', 'codes', 'age', 'sex') if k in source.df and (source.df[k] != '').any()]
     import shutil
+    from ecgclip.terminal import shown_bytes
     size = n*N_LEADS*N_SAMPLES*_BYTES[a.dtype]
     above = next(o for o in (Path(a.dest).absolute(), *Path(a.dest).absolute().parents) if o.exists())
     free = shutil.disk_usage(above).free
-    result(text_table([('source', name), ('records', f'{n:,}'), ('known of them', ', '.join(columns) or '-'), ('size on the disk', f'{size/1e9:.2f} GB, {free/1e9:.0f} GB are free in {above}')]))
+    result(text_table([('source', name), ('records', f'{n:,}'), ('known of them', ', '.join(columns) or '-'), ('size on the disk', f'{shown_bytes(size)}, {shown_bytes(free)} are free in {above}')]))
     result(*notes, 'Nothing was written. Files are read, and unreadable ones found, without --dry-run.', sep='\n')
     if Path(a.dest).exists() and not a.overwrite: raise ConfigError(a.dest, 'the folder exists already', 'Name another one, or give --overwrite.')
-    if size > free: raise ConfigError(a.dest, f'the set takes {size/1e9:.2f} GB, {free/1e9:.2f} GB are free', 'Make room, or name another folder.')
+    if size > free: raise ConfigError(a.dest, f'the set takes {shown_bytes(size)}, {shown_bytes(free)} are free', 'Make room, or name another folder.')
 
 def _prepare(argv):
     import shlex

@@ -24,7 +24,7 @@ from .data import open_data
 from .loaders import SimulatedPairs, ecg_dataloaders, image_bytes, look_at_machine, saved_bytes
 from .messages import translate
 from .resume import find_run
-from .terminal import paint, text_table
+from .terminal import paint, shown_bytes, text_table
 from .transforms import ECGToImages
 
 # %% ../nbs/16a_dryrun.ipynb #110ab57c
@@ -72,7 +72,8 @@ def _look_at_data(dry):
     dry.data, data = str(data), data.grouped(config.groups_by)
     dry.notes += data.notes
     subsets = {s: data.subset(s) for s in SPLITS}
-    dry.pairs = [(s, *_counted(d)) for s, d in subsets.items()]
+    used = SPLITS if config.simulated_share < 1 else ('test',)   # else training and validation see simulated pairs alone
+    dry.pairs = [(s, *_counted(subsets[s])) for s in used]
     _quietly(dry, _read_some, data)
     if len(set(subsets['test'].patients)) < 2 and len(subsets['valid']) < 2: dry.problems.append(ECGClipError(data.name, 'fewer than two records to judge by, in "test" and in "valid"', 'Add records, or mark others in the column "split".'))
     return data
@@ -136,7 +137,7 @@ def _plan(dry, data):
     if config.simulate:
         own = len(data.subset('train')) if config.simulated_share < 1 else 0
         choice, lazy = ModeChoice('runtime', 'pairs are simulated'), False
-        n, valid = round(config.simulate/config.simulated_share), len(data.subset('valid')) if own else 512
+        n, valid = round(config.simulate/config.simulated_share), len(data.subset('valid')) if own else loaders.N_VALID
     else:
         images = ECGToImages.from_preset(config.image_preset, **config.image_args)
         store, note = _find_store(config.images_path, config, data, images)
@@ -223,7 +224,7 @@ def _look_at_disk(dry, model):
     if images is not None and not dry.config.simulate: dry.disk.append(('images, if they were stored', image_bytes(dry.plan.n_train + dry.plan.n_valid, images)))
     out = Path(dry.config.out).absolute()
     free, need = shutil.disk_usage(next(o for o in (out, *out.parents) if o.exists())).free, sum(b for _, b in dry.disk[:2])
-    if need > free: dry.problems.append(ECGClipError(dry.config.out, f'the run writes {_bytes(need)}, {_bytes(free)} are free', 'Make room, or name another folder with --out.'))
+    if need > free: dry.problems.append(ECGClipError(dry.config.out, f'the run writes {shown_bytes(need)}, {shown_bytes(free)} are free', 'Make room, or name another folder with --out.'))
 
 # %% ../nbs/16a_dryrun.ipynb #ba22666a
 def dry_run(
@@ -250,12 +251,6 @@ def dry_run(
     return dry
 
 # %% ../nbs/16a_dryrun.ipynb #127ed2bf
-def _bytes(n):
-    "A size, as people say it."
-    for unit, size in (('GB', 1e9), ('MB', 1e6)):
-        if n >= size: return f'{n/size:.{int(n < 10*size)}f} {unit}'
-    return f'{n/1e3:.0f} kB'
-
 def _time(s):
     for unit, size in (('days', 86400), ('hours', 3600), ('minutes', 60)):
         if s >= 2*size: return f'{s/size:.{int(s < 10*size)}f} {unit}'
@@ -273,7 +268,9 @@ def _data_lines(dry):
     rows = [(translate(s), *(f'{n:,}' for n in ns)) for s, *ns in dry.pairs]
     lines = [_title('Data'), f'  {dry.data}', text_table(rows, [translate(o) for o in ('split', 'pairs', 'patients', 'distinct reports')])]
     c = dry.config
-    return lines + ([f'  {c.simulate} fresh simulated pairs an epoch, {c.simulated_share:.0%} of those of training'] if c.simulate else [])
+    if c.simulate: lines.append(f'  {c.simulate} fresh simulated pairs an epoch, {c.simulated_share:.0%} of those of training')
+    if c.simulated_share == 1: lines.append(f'  {loaders.N_VALID} other simulated pairs to choose the checkpoint by')
+    return lines
 
 def _model_lines(dry):
     if not dry.parts: return []
@@ -294,7 +291,7 @@ def _plan_lines(dry):
     return lines
 
 def _end_lines(dry):
-    disk = [_title('On the disk'), text_table([(translate(k), _bytes(b)) for k, b in dry.disk])] if dry.disk else []
+    disk = [_title('On the disk'), text_table([(translate(k), shown_bytes(b)) for k, b in dry.disk])] if dry.disk else []
     notes = [_title('Notes'), *(f'  {translate(n)}' for n in dict.fromkeys(dry.notes))] if dry.notes else []
     on = [f'\nIt would go on with {dry.goes_on}'] if dry.goes_on else []
     bad = [_title('This would stop it'), *(f'  {paint("-", "red")} {e}' for e in dry.problems)] if dry.problems else ['\nNothing was written. Without --dry-run it starts.']

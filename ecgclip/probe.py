@@ -229,7 +229,7 @@ def fine_tune(
         steps = epochs*max(1, -(-len(kept)//batch_size))
         sched = torch.optim.lr_scheduler.OneCycleLR(opt, [lr_rate/10, lr_rate], total_steps=steps)
         best, state, rng = -np.inf, None, np.random.default_rng(seed)
-        for _ in shown_progress(range(epochs), 'epochs', unit='', show=progress):
+        for _ in shown_progress(range(epochs), 'fine-tuning', unit=' epochs', show=progress):
             enc.train()
             order = rng.permutation(kept)
             for i in range(0, len(order), batch_size):
