@@ -23,7 +23,7 @@ setup(
     classifiers=lines('classifiers'),
     long_description=_absolute((here/'README.md').read_text(encoding='utf-8')), long_description_content_type='text/markdown',
     packages=find_packages(include=['ecgclip*']), include_package_data=True,
-    package_data={'ecgclip': ['sample/**/*', 'terms/*', 'hearts/*', 'fonts/*', 'pretrained/**/*']},
+    package_data={'ecgclip': ['sample/**/*', 'terms/*', 'locale/*', 'hearts/*', 'fonts/*', 'pretrained/**/*']},
     install_requires=lines('requirements'), extras_require={k.removesuffix('_requirements'): lines(k) for k in cfg if k.endswith('_requirements')},
     entry_points={'console_scripts': [f'ecgclip-{c}=ecgclip.cli:{c}' for c in commands] + [f'ecgclip-{c}=ecgclip.commands:{c}' for c in more_commands],
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},

@@ -10,8 +10,9 @@ __all__ = ['embed', 'search', 'export']
 # %% ../nbs/17a_commands.ipynb #229cd2b4
 from pathlib import Path
 
-from .cli import _parser, _run
+from .cli import _completes, _parser, _run
 from .core import ECGClipError
+from .terminal import result
 
 # %% ../nbs/17a_commands.ipynb #0f4e7cdd
 def _embed_parser():
@@ -28,6 +29,7 @@ def _embed_parser():
     p.add_argument('--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, cuda:1 or mps')
     p.add_argument('--data-root', metavar='TEXT', help='where relative paths of a table are looked for after its own folder')
     p.add_argument('--overwrite', action='store_true', help='replace the index if it exists')
+    _completes(p)
     return p
 
 def _embed(argv):
@@ -43,11 +45,11 @@ def _embed(argv):
     print(data, *data.notes, sep='; ')
     index = build_index(model, data, a.index, checkpoint=a.checkpoint, source=source, signals=a.signals, kind=a.kind, min_recall=a.min_recall, batch_size=a.batch_size, progress=True, overwrite=a.overwrite)
     if 'recall' in index.meta and index.meta['kind'] == 'exact': print(f'faiss finds {index.meta["recall"]:.2f} of the ten best only, so the index is exact')
-    print(f'{index}\nIn {a.index}. Ask it with: ecgclip-search {a.index} "心房颤动"')
+    result(f'{index}\nIn {a.index}. Ask it with: ecgclip-search {a.index} "心房颤动"')
 
 def embed(argv=None):
     "The command `ecgclip-embed`."
-    _run(_embed, argv)
+    _run(_embed, argv, 'nothing was written')
 
 # %% ../nbs/17a_commands.ipynb #d01a4733
 def _search_parser():
@@ -62,6 +64,7 @@ def _search_parser():
     p.add_argument('--plot', metavar='FILE', help='draw the first five on the clinical grid (.png, .pdf, .svg)')
     p.add_argument('--json', metavar='FILE', help='also write the answers there')
     p.add_argument('--device', default='cpu', metavar='TEXT', help='auto, cpu, cuda, cuda:1 or mps (default: %(default)s)')
+    _completes(p)
     return p
 
 def _search(argv):
@@ -71,7 +74,7 @@ def _search(argv):
         if o and not Path(o).absolute().parent.is_dir(): raise ECGClipError(o, 'its folder does not exist', 'Make it, or name another file.')
     if a.k < 1: raise ECGClipError('-k', f'{a.k} is below 1', 'Give a number above 0.')
     found = load_index(a.index, a.checkpoint, a.device).search(a.query, a.k, where=a.where, reports=a.reports)
-    print(found)
+    result(found)
     if a.json: found.to_json(a.json)
     if a.plot:
         import matplotlib.pyplot as plt
@@ -96,6 +99,7 @@ def _export_parser():
     g.add_argument('--report', metavar='FILE', help='a report.json with figures; nothing means that of the run')
     g.add_argument('--license', default='apache-2.0', metavar='TEXT', help='of the weights, as the hub names it (default: %(default)s)')
     p.add_argument('--overwrite', action='store_true', help='replace the folder if it exists')
+    _completes(p)
     return p
 
 def _export(argv):
@@ -105,10 +109,10 @@ def _export(argv):
     card = dict(name=a.name, data=a.data, judged=a.judged, report=a.report, license=a.license)
     if not (a.onnx or a.hub or a.card): raise ECGClipError('ecgclip-export', 'nothing to write', 'Give --onnx FILE, --hub FOLDER or --card.')
     if a.onnx is True and not a.hub: raise ECGClipError('--onnx', 'no file named', 'Write for example --onnx ecg.onnx.')
-    if isinstance(a.onnx, str): print(export_onnx(load_pretrained(a.checkpoint), a.onnx))
-    if a.hub: print(f'{export_hub(a.checkpoint, a.hub, onnx=a.onnx is True, overwrite=a.overwrite, **card)}: loads as the same model')
-    if a.card: print(write_model_card(a.checkpoint, **card))
+    if isinstance(a.onnx, str): result(export_onnx(load_pretrained(a.checkpoint), a.onnx))
+    if a.hub: result(f'{export_hub(a.checkpoint, a.hub, onnx=a.onnx is True, overwrite=a.overwrite, **card)}: loads as the same model')
+    if a.card: result(write_model_card(a.checkpoint, **card))
 
 def export(argv=None):
     "The command `ecgclip-export`."
-    _run(_export, argv)
+    _run(_export, argv, 'what was announced is complete, nothing else was written')

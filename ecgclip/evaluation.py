@@ -64,10 +64,10 @@ def embed_ecgs(
     progress=False   # show a bar
 )->torch.Tensor:     # (N,D) float32, unit length, on the CPU
     "Embeddings of all ECGs of `data`, in its order."
-    from tqdm.auto import tqdm
+    from ecgclip.terminal import progress as shown_progress
     model.eval()
     device = _device(model)
-    starts = tqdm(range(0, len(data), batch_size), desc='ECGs', disable=not progress)
+    starts = shown_progress(range(0, len(data), batch_size), 'ECGs', unit=f'×{batch_size}', show=progress)
     batches = (data.ecgs(range(i, min(i+batch_size, len(data)))) for i in starts)
     return torch.cat([model.encode_ecg(torch.from_numpy(x).to(device)).float().cpu() for x in batches])
 
