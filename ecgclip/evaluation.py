@@ -61,15 +61,19 @@ def _device(model):
 def embed_ecgs(
     model, data:ECGData,
     batch_size=32,
-    progress=False   # show a bar
+    progress=True    # a bar with the time left, where it takes a while and somebody looks on
 )->torch.Tensor:     # (N,D) float32, unit length, on the CPU
     "Embeddings of all ECGs of `data`, in its order."
-    from tqdm.auto import tqdm
+    from ecgclip.progress import bar
     model.eval()
     device = _device(model)
-    starts = tqdm(range(0, len(data), batch_size), desc='ECGs', disable=not progress)
-    batches = (data.ecgs(range(i, min(i+batch_size, len(data)))) for i in starts)
-    return torch.cat([model.encode_ecg(torch.from_numpy(x).to(device)).float().cpu() for x in batches])
+    def embed(rows): return model.encode_ecg(torch.from_numpy(data.ecgs(rows)).to(device)).float().cpu()
+    with bar(what='ECGs', total=len(data), unit='ECG', show=progress) as shown:
+        parts = []
+        for i in range(0, len(data), batch_size):
+            parts.append(embed(range(i, min(i+batch_size, len(data)))))
+            shown.update(len(parts[-1]))
+    return torch.cat(parts)
 
 @torch.no_grad()
 def embed_texts(
@@ -159,7 +163,7 @@ def retrieval_report(
     *, batch_size=32,
     n_boot=2000,        # bootstrap resamples of patients
     seed=0,
-    progress=False,
+    progress=True, # a bar while ECGs are embedded
     also=None      # 'findings' or 'text': which reports are equal in a second set of group-aware rows, with that suffix
 )->RetrievalReport:
     "Rank the whole of `data` in both directions, with patient-bootstrap intervals. Raises `MetricError` for embeddings that are not finite."

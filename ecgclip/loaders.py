@@ -27,12 +27,12 @@ import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastcore.basics import store_attr
-from tqdm.auto import tqdm
 from fasttransform import Pipeline
 
 from .augment import config_augment, reseed
 from .core import Config, ConfigError, N_LEADS, N_SAMPLES, data_root, new_folder
 from .data import ECGData, _Array
+from .progress import bar
 from .reports import compose_report, extract_findings, finding_set, implied_by, terms
 from .tensor import TensorECG
 from .transforms import MODALITIES, ECGToImages
@@ -150,16 +150,15 @@ def _sync(f):
 
 def _write_blocks(data, partial, meta, images, shape, sums, device, progress):
     "Convert, write, force to the disk, note the checksum; block by block."
-    from tqdm.auto import tqdm
     out, offset = _open_partial(partial, meta, shape, sums)
     size, todo = math.prod(shape[1:])*np.dtype(meta['dtype']).itemsize, range(len(sums)*_BLOCK, len(data), _BLOCK)
-    with out, open(partial/'sums.txt', 'a') as noted, tqdm(total=len(data), initial=min(len(sums)*_BLOCK, len(data)), desc='images', unit='ECG', disable=not progress) as bar:
+    with out, open(partial/'sums.txt', 'a') as noted, bar(what='images', total=len(data), done=min(len(sums)*_BLOCK, len(data)), unit='ECG', show=progress) as shown:
         for i in todo:
             idx = range(i, min(i + _BLOCK, len(data)))
             block = images(torch.from_numpy(data.ecgs(idx)).to(device)).cpu().numpy()
             out.seek(offset + i*size); out.write(block.data); _sync(out)
             noted.write(hashlib.sha256(block).hexdigest() + '\n'); _sync(noted)
-            bar.update(len(idx))
+            shown.update(len(idx))
 
 # %% ../nbs/05_loaders.ipynb #c57dbf05
 def precompute_images(
@@ -211,11 +210,10 @@ class ImageStore:
 
     def verify(self, progress=True):
         "Read everything and compare the checksums. Raises `ConfigError` that names damaged records."
-        from tqdm.auto import tqdm
         n, sums = self.meta['block'], (self.path/'sums.txt').read_text().split()
         starts = range(0, len(self), n)
         if len(sums) != len(starts): raise ConfigError(self.path, f'{len(sums)} checksums for {len(starts)} blocks', 'Write the images again.')
-        bad = [i for i, want in zip(tqdm(starts, desc='checking', disable=not progress), sums) if hashlib.sha256(np.ascontiguousarray(self.array[i:i+n])).hexdigest() != want]
+        bad = [i for i, want in zip(bar(starts, 'checking', unit='block', show=progress), sums) if hashlib.sha256(np.ascontiguousarray(self.array[i:i+n])).hexdigest() != want]
         if bad: raise ConfigError(self.path, 'damaged images of records ' + ', '.join(f'{i} to {min(i + n, len(self)) - 1}' for i in bad), 'Write them again.')
         return self
 
@@ -447,16 +445,19 @@ def simulated_data(
     start=0,       # number of the first record
     split='train',
     array=None,    # `(n,12,5000)` int16 to fill, such as a memory map; nothing takes memory
-    progress=False # show a bar
+    progress=True  # show a bar
 )->ECGData:
     "Simulated records as a data set; signals at 1 µV a step."
     from ecgclip.simulate import simulate
     array = np.empty((n, N_LEADS, N_SAMPLES), '<i2') if array is None else array
     rows = []
-    for i in tqdm(range(0, n, 128), desc='simulated ECGs', disable=not progress):
-        d = simulate(min(128, n - i), seed, language=language, start=start + i)
+    shown = bar(what='simulated ECGs', total=n, unit='ECG', show=progress)
+    for i in range(0, n, 128):
+        d = simulate(min(128, n - i), seed, language=language, start=start + i, progress=False)
         array[i:i+128] = np.clip(np.rint(d.signals*1000), -32767, 32767)
+        shown.update(len(d))
         rows += [dict(record=f'sim{seed}-{start + i + j:07}', report=r, codes=';'.join(o.key for o in f), age=t['age'], sex=t['sex']) for j, (r, f, t) in enumerate(zip(d.reports, d.findings, d.truth))]
+    shown.close()
     df = pd.DataFrame(rows).assign(source='simulated', patient_id='', split=split)
     return ECGData(df, _Array(array), f'{n} simulated', ('signals and reports are simulated',))
 
@@ -465,7 +466,7 @@ def _fill(path, shape, a, b, start, seed, language, facts):
     "Simulate pairs `start + a` to `start + b` of a seed into rows `a` to `b` of a file of int16 signals; gives reports and facts."
     from ecgclip.simulate import simulate
     array = np.memmap(path, '<i2', 'r+', shape=shape)
-    d = simulate(b - a, seed, language=language, start=start + a)
+    d = simulate(b - a, seed, language=language, start=start + a, progress=False)
     array[a:b] = np.clip(np.rint(d.signals*1000), -32767, 32767)
     return list(d.reports), pair_facts(d.reports, [{f.key for f in o} for o in d.findings]) if facts else None
 
@@ -486,8 +487,8 @@ class PairFile:
         self._room(path, 2*int(np.prod(self.shape)))
         jobs = [(path, self.shape, a, min(a + step, n), start, seed, language, facts) for a in range(0, n, step)]
         made = []
-        with tqdm(total=n, desc='simulated ECGs', disable=not progress, leave=False, unit='ECG') as bar:
-            for some in _spread(_fill, jobs, processes): made.append(some); bar.update(len(some[0]))
+        with bar(what='simulated ECGs', total=n, unit='ECG', show=progress) as shown:
+            for some in _spread(_fill, jobs, processes): made.append(some); shown.update(len(some[0]))
         self.signals, self.reports = np.memmap(path, '<i2', 'r', shape=self.shape), [r for rs, _ in made for r in rs]
         self.facts = np.concatenate([f for _, f in made]) if facts else None
 
@@ -590,7 +591,7 @@ class SimulatedPairs:
 
     def _fresh(self, places):
         from ecgclip.simulate import simulate
-        d = simulate(len(places), self.seed, language=self.language, start=self.epoch*self.n + int(places[0]))
+        d = simulate(len(places), self.seed, language=self.language, start=self.epoch*self.n + int(places[0]), progress=False)
         return d.signals, list(d.reports), pair_facts(d.reports, [{f.key for f in o} for o in d.findings]) if self.facts else None
 
     def _places(self, idxs):

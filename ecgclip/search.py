@@ -172,7 +172,9 @@ def build_index(
     signals=False,     # also keep the ECGs in the index, 120 kB each
     kind='auto',       # 'exact', 'faiss', or by the number of records
     min_recall=.95,    # what faiss must reach, else the index stays exact
-    batch_size=32, progress=False, overwrite=False
+    batch_size=32,
+    progress=True,     # a bar while ECGs are embedded
+    overwrite=False    # replace a folder that is there
 )->'ECGIndex':
     "Embed a data set and write the index. Raises `ECGClipError` if the folder exists, and for embeddings that are not finite."
     if Path(folder).exists() and not overwrite: raise ECGClipError(folder, 'it exists already', 'Name another folder, or overwrite it (--overwrite).')

@@ -20,6 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from .core import FS, LEADS, N_SAMPLES, ConfigError
+from .progress import bar
 from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD, RV, SEGMENTS, SEPTUM, STT_STEP, activation, beat, draw_heart, fibrillation, flutter, heart_leads, lay_down, lead_field, lead_weights,
                            p_wave, qt_of, rotation, rr_intervals, segments, twelve)
 from .recording import record
@@ -1165,7 +1166,8 @@ def simulate(
     recording=True,     # as a device stores it; False gives the clean leads
     detail:str='report', # 'report' varies all that reports vary in; 'full' states every finding; 'headline' the one main conclusion
     start:int=0,        # the first record
-    fs:int=FS
+    fs:int=FS,
+    progress:bool=True  # a bar with the time left, where it takes a while and somebody looks on
 )->Simulated:
     """ECGs of 10 s with reports and the truth. Record `i` of a seed is the same however many are asked for, and by however many workers.
 
@@ -1173,7 +1175,7 @@ def simulate(
     for name, v, known in (('language', language, ('zh', 'en', 'both')), ('detail', detail, ('report', 'full', 'headline'))):
         if v not in known: raise ConfigError(name, f'{v!r} is not known', f'Give one of {", ".join(known)}.')
     out = Simulated(np.empty((n, len(LEADS), int(fs*N_SAMPLES/FS)), np.float32), [], [], [])
-    for k in range(n):
+    for k in bar(range(n), 'simulated ECGs', unit='ECG', show=progress):
         out.signals[k], f, r, t = simulate_one(seed, start + k, language=language, findings=findings, recording=recording, detail=detail, fs=fs)
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out
