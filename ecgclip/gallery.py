@@ -7,10 +7,10 @@ Docs: https://ecgclip.github.io/ecgclip/gallery.html.md"""
 # %% auto #0
 __all__ = ['INK', 'FAINT', 'draw_ecgs']
 
-# %% ../nbs/00f_gallery.ipynb #62f36640
+# %% ../nbs/00f_gallery.ipynb #19debb31
 import numpy as np
 
-from .core import LEADS, ecg_sheet, plot_ecg, use_chinese_font, wrap_text
+from .core import ecg_sheet, plot_ecg, use_chinese_font, wrap_text
 
 # %% ../nbs/00f_gallery.ipynb #7a9f6d44
 INK, FAINT = '#111111', '#6b7280'   # of words
@@ -54,8 +54,9 @@ def _draw_strips(fig, box, sheet, images, seconds):
         ax.set_axis_off()
         fig.text((left + x0 - .06)/w, (bottom + height - (k+.5)*each)/h, _KINDS[k] if k < len(_KINDS) else str(k), size=7, ha='right', va='center', color=FAINT)
 
-# %% ../nbs/00f_gallery.ipynb #3486e96f
-def _strip_height(images, each): return 0. if images is None else min(.30, each*.03)*len(images) + .06
+# %% ../nbs/00f_gallery.ipynb #3fb81214
+def _strip_height(images, each): # squares, where they are neither too small nor too large
+    return 0. if images is None else len(images)*float(np.clip(.88*each/images.shape[1], .14, .45)) + .06
 
 def draw_ecgs(
     ecgs,         # k of `(12,samples)` in mV
