@@ -6,9 +6,9 @@ Docs: https://ecgclip.github.io/ecgclip/callback.html.md"""
 
 # %% auto #0
 __all__ = ['warmup_cosine', 'amp_dtype', 'AMPPolicy', 'amp_callbacks', 'ColumnsCallback', 'TemperatureClamp', 'RetrievalMetrics',
-           'Throughput', 'EpochTable', 'EpochCallback', 'History', 'plot_history', 'MonitorCallback', 'BestModel',
-           'EarlyStopping', 'TrainingError', 'of_all_processes', 'FiniteLoss', 'sent_settings', 'sent_numbers',
-           'Tracker']
+           'Throughput', 'EpochTable', 'EpochCallback', 'History', 'plot_history', 'Curves', 'MonitorCallback',
+           'BestModel', 'EarlyStopping', 'TrainingError', 'of_all_processes', 'FiniteLoss', 'sent_settings',
+           'sent_numbers', 'Tracker']
 
 # %% ../nbs/11_callback.ipynb #81c20716
 import csv, json, logging, math, re, secrets, shutil, string, sys, time
@@ -388,6 +388,86 @@ def _plot_recall(ax, h):
     ax.set(ylabel='top-1 recall, group-aware (%)', title='Retrieval on the validation set', ylim=(0, None))
     ax.legend(frameon=False, ncols=5, fontsize='small', loc='upper center', bbox_to_anchor=(.5, -.2), columnspacing=1.2, handlelength=1.6)
 
+# %% ../nbs/11_callback.ipynb #f4df0e4c
+def _plain(ax):
+    "Axes without a frame at the top and the right, with a faint grid."
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.grid(alpha=.25)
+    return ax
+
+class Curves(Recorder):
+    "fastai's `Recorder`, which it replaces, with pictures worth printing."
+    name = 'recorder'
+    def after_create(self):
+        "Take the place of fastai's own."
+        self.learn.remove_cbs([cb for cb in self.learn.cbs if type(cb) is Recorder])
+        self.learn.recorder = self
+
+    @property
+    def history(self):
+        "The epochs of the last fit as a DataFrame, a column for each number. Raises `ConfigError` before any."
+        import pandas as pd
+        rows = [r for r in getattr(self, 'values', []) if len(r) == len(self.metric_names) - 1 - self.add_time]
+        if not rows: raise ConfigError('recorder', 'no epoch was trained yet', 'Train with learn.fit_warmup_cosine first.')
+        return pd.DataFrame(rows, columns=list(self.metric_names[1:len(rows[0]) + 1])).rename_axis('epoch').reset_index()
+
+    def plot_metrics(self,
+        *names,   # columns of `history` to draw; nothing means losses and recall, as `plot_history` does
+        fig=None  # draw into this figure
+    ):            # Figure
+        "The epochs of the last fit. Raises `ConfigError` before any, and for a column that is not there."
+        import matplotlib.pyplot as plt
+        h = self.history
+        if not names: return plot_history(h, fig)
+        for n in names:
+            if n not in h: raise ConfigError('plot_metrics', f'no column {n!r}', f'There are {", ".join(h.columns)}.')
+        fig = fig or plt.figure(figsize=(min(3.6*len(names), 11), 3), layout='constrained')
+        for ax, n in zip(np.atleast_1d(fig.subplots(1, len(names))), names):
+            _plain(ax).plot(h.epoch, h[n], marker='.')
+            ax.set(xlabel='epoch', title=n)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        return fig
+
+    def plot_loss(self,
+        skip_start=5,      # steps at the beginning to leave out
+        with_valid=True,   # also the validation loss after each epoch
+        log=False,         # both axes logarithmic
+        show_epochs=False, # a line at the end of each epoch
+        ax=None            # draw into these axes
+    ):                     # the axes
+        "The smoothed training loss of each step of the last fit. Raises `ConfigError` before any."
+        import matplotlib.pyplot as plt
+        if not getattr(self, 'losses', None): raise ConfigError('plot_loss', 'no step was trained yet', 'Train with learn.fit_warmup_cosine first.')
+        ax = _plain(ax or plt.subplots(figsize=(6, 3.2), layout='constrained')[1])
+        losses = [float(o) for o in self.losses]
+        ax.plot(range(skip_start, len(losses)), losses[skip_start:], label='training, smoothed')
+        if with_valid and 'valid_loss' in self.metric_names:
+            place = list(self.metric_names).index('valid_loss') - 1
+            points = [(i - 1, r[place]) for i, r in zip(self.iters, self.values) if i > skip_start and len(r) > place and r[place] is not None]
+            if points: ax.plot(*zip(*points), 'o-', ms=4, label='validation')
+        for i in self.iters if show_epochs else (): ax.axvline(i - 1, color='.6', ls=':', lw=1)
+        if log: ax.set(xscale='log', yscale='log')
+        ax.set(xlabel='step', ylabel='contrastive loss')
+        ax.legend(frameon=False)
+        return ax
+
+    def plot_lr_find(self,
+        skip_end=5,       # steps at the end to leave out
+        return_fig=True,  # of fastai; the figure is returned in any case
+        suggestions=None, # (rate, loss) of each suggestion
+        nms=None,         # their names
+        **kwargs
+    ):                    # Figure
+        "Loss over learning rate, after `learn.lr_find()`."
+        import matplotlib.pyplot as plt
+        fig, ax = plt.subplots(figsize=(6, 3.2), layout='constrained')
+        n = len(self.lrs) - skip_end
+        _plain(ax).plot(self.lrs[:n], [float(o) for o in self.losses[:n]], color='.35')
+        for (rate, loss), name in zip(suggestions or (), nms or ()): ax.plot(float(rate), float(loss), 'o', ms=7, label=f'{name}: {float(rate):.1e}')
+        ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed loss')
+        if nms: ax.legend(frameon=False)
+        return fig
+
 # %% ../nbs/11_callback.ipynb #6257d758
 class MonitorCallback(EpochCallback):
     "Base of callbacks that follow one column; sets `best`, `best_epoch` and, after each epoch, `improved`."
@@ -500,7 +580,8 @@ class FiniteLoss(Callback):
     ): self.folder = folder
 
     def after_loss(self):
-        if torch.isfinite(self.loss): return
+        if torch.isfinite(self.loss).all(): return   # of each pair, where it is not reduced
+        if hasattr(self.learn, 'lr_finder'): raise CancelFitException()   # too high a rate is what a search looks for
         # the loss of a training step is that of all processes, so all come here; in validation each has its own
         found = self._describe()
         if self.training: found = _joined(of_all_processes(found))
@@ -509,7 +590,7 @@ class FiniteLoss(Callback):
         bad = [name for name in ('ECG', 'report') if not all(r[f'{name.lower()}_embedding_finite'] for r in found['records'])]
         named = ', '.join(str(r['record']) for r in found['records'][:16])
         raise TrainingError(f'epoch {self.epoch}, {found["part"]}, step {found["step"]}',
-            f'the loss is {self.loss.item()}' + (f', {" and ".join(bad)} embeddings are not finite' if bad else ''),
+            f'the loss is {self.loss.mean().item()}' + (f', {" and ".join(bad)} embeddings are not finite' if bad else ''),
             'Lower the learning rate or switch mixed precision off; check the records of this batch: '
             + (f'{Path(self.folder)/"bad_batch.json"} names them' if self.folder else named) + '.')
 
@@ -520,7 +601,7 @@ class FiniteLoss(Callback):
         flags = zip(_record_names(self.dl, rows), rows, finite(self.xb[0]), *map(finite, self.pred))
         keys = 'record row signal_finite ecg_embedding_finite report_embedding_finite'.split()
         return dict(epoch=self.epoch, part='training' if self.training else 'validation', step=self.train_iter if self.training else self.iter,
-                    loss=str(self.loss.item()), rates=[float(h['lr']) for h in self.opt.hypers] if self.opt else [],
+                    loss=str(self.loss.mean().item()), rates=[float(h['lr']) for h in self.opt.hypers] if self.opt else [],
                     records=[dict(zip(keys, o)) for o in flags])
 
 def _record_names(dl, rows):
