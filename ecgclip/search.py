@@ -21,7 +21,8 @@ import torch
 from .core import N_LEADS, N_SAMPLES, CheckpointError, ConfigError, ECGClipError, new_folder
 from .data import open_data, read_ecg
 from .evaluation import embed_ecgs, embed_texts
-from .interpret import _VERDICT, _verdict_title, draw_ecgs, is_true_of, judge
+from .gallery import draw_ecgs
+from .interpret import _VERDICT, _verdict_title, is_true_of, judge
 from .learner import load_pretrained
 
 # %% ../nbs/15_search.ipynb #99529110

@@ -157,7 +157,7 @@ def fine_tune(self:PretrainLearner,
     self.unfreeze()
     self.fit_warmup_cosine(epochs, rates/lr_div, **(dict(cycles=1) | kwargs))
 
-# %% ../nbs/12a_verbs.ipynb #b0c8c8ae
+# %% ../nbs/12a_verbs.ipynb #5ab9c341
 @contextmanager
 def untouched(
     learn  # a Learner
@@ -171,6 +171,7 @@ def untouched(
         try: yield learn
         finally:
             learn.path, learn.opt = path, opt
+            for cb in learn.cbs: cb.run = True   # those that sit a search out; fastai forgets it where a fit is cut off
             model.load_state_dict(weights)
             if opt is not None: opt.zero_grad(); opt.load_state_dict(state)
             for p in model.parameters(): p.grad = None
