@@ -63,6 +63,7 @@ class GraphImages(nn.Module):
         return x if im.segment == im.image_size else _mean_of(x.unflatten(-1, (im.image_size, im.segment//im.image_size)))
 
     def forward(self, ecg):
+        "Images `(B,T,36,H,W)` of ECGs `(B,12,samples)` in mV, as `ECGToImages` makes them."
         im, x = self.images, self._frames(ecg.float())
         y = _exact(x)
         s = y.sort(-1).values
@@ -81,7 +82,9 @@ class ECGTower(nn.Module):
         super().__init__()
         images = getattr(model.ecg, 'images', None)
         self.images, self.encoder, self.head = (GraphImages(images) if images is not None else nn.Identity()), model.ecg, model.ecg_head
-    def forward(self, ecg): return F.normalize(self.head(self.encoder(self.images(ecg)).float()), dim=-1)
+    def forward(self, ecg):
+        "Embeddings `(B,embed_dim)` of ECGs `(B,12,5000)` in mV."
+        return F.normalize(self.head(self.encoder(self.images(ecg)).float()), dim=-1)
 
 def _needs(module, extra='onnx'):
     import importlib

@@ -250,7 +250,9 @@ class Results(list):
     def __init__(self, hits, query, index): super().__init__(hits); self.query, self.index = query, index
 
     @property
-    def df(self): return pd.DataFrame([asdict(h) for h in self], columns=list(Hit.__annotations__))
+    def df(self):
+        "All answers as a DataFrame, a column for each field of `Hit`."
+        return pd.DataFrame([asdict(h) for h in self], columns=list(Hit.__annotations__))
 
     def _rows(self):
         known = any(h.right is not None for h in self)

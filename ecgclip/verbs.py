@@ -206,7 +206,7 @@ def lr_find(self:PretrainLearner,
     if show_plot: self.recorder.plot_lr_find(suggestions=points, nms=names)
     if funcs: return namedtuple('SuggestedLRs', names)(*map(float, rates))
 
-# %% ../nbs/12a_verbs.ipynb #a743b2df
+# %% ../nbs/12a_verbs.ipynb #04775cc3
 def _precision(learn, policy):
     cbs = amp_callbacks(learn.dls.device, policy)
     learn.remove_cbs([cb for cb in learn.cbs if isinstance(cb, (MixedPrecision, NonNativeMixedPrecision))])
@@ -229,7 +229,9 @@ def to_non_native_fp16(self:PretrainLearner, **kwargs):
     "Raises `ConfigError`: torch has mixed precision of its own."
     raise ConfigError('to_non_native_fp16', 'half precision by hand is of the past', 'Use learn.to_fp16(), or learn.to_bf16() where the GPU has it.')
 @patch
-def to_non_native_fp32(self:PretrainLearner): return self.to_fp32()
+def to_non_native_fp32(self:PretrainLearner):
+    "The same as `to_fp32`."
+    return self.to_fp32()
 
 # %% ../nbs/12a_verbs.ipynb #77a3d0a3
 def _one_side(a, b, mine, theirs, scale, block):
