@@ -137,6 +137,7 @@ class RetrievalReport:
                           '_group: any equal report is right.  _macro: each distinct report counts once.  _findings: any report of the same findings is right.',
                           'image_to_text_top5_group: equal reports tie, so the five first places may all hold one report; a random order mixes them.'])
 
+    __repr__ = __str__
     def _repr_markdown_(self):
         rows = ['| ' + ' | '.join(r) + ' |' for r in self._rows()]
         return '\n'.join([self._head() + '.', '', '| metric | value | 95 % interval | random | blind | ceiling |', '|:--|--:|--:|--:|--:|--:|', *rows])
@@ -264,6 +265,7 @@ class ZeroShot:
         widths = [max(len(r[i]) for r in rows) for i in range(len(head))]
         lines = ['  '.join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths))) for r in rows]
         return '\n'.join([self.name]*bool(self.name) + [lines[0], '-'*len(lines[0]), *lines[1:], '(in brackets: too few positives, shown but not averaged)'])
+    __repr__ = __str__
 
     def _rows(self):
         def fig(v): return '' if v is None or np.isnan(v) else f'{v:.3f}'

@@ -172,7 +172,7 @@ def plot_confusion(self,
         for (i, j), v in np.ndenumerate(table.to_numpy()):
             if v: ax.text(j, i, v, ha='center', va='center', size=8, color='white' if v > .6*stated[i] else 'black', weight='bold' if i == j else 'normal')
         rest = dict(zh=['其他', '无'], en=['others', 'nothing'])[language]
-        ax.set_xticks(range(len(table.columns)), [wrap_text(o, 10) for o in _names(table.index, language) + rest], rotation=45, ha='right', size=8)
+        ax.set_xticks(range(len(table.columns)), [wrap_text(o, 14) for o in _names(table.index, language) + rest], rotation=45, ha='right', size=8)
         ax.set_yticks(range(len(table)), [f'{wrap_text(o, 26)} ({s})' for o, s in zip(_names(table.index, language), stated)], size=8)
         ax.set_xlabel('said by the first answer'); ax.set_ylabel('stated by the report (how often)')
         ax.spines[:].set_visible(False)

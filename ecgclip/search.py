@@ -262,6 +262,13 @@ class Results(list):
 
     def __repr__(self): return '\n'.join([f'{self.query}: the {len(self)} best of {self.index.meta["n"]}', *self._rows()]) if self else f'{self.query}: no record fits'
 
+    def _repr_html_(self):
+        from html import escape
+        if not self: return f'<p>{escape(str(self.query))}: no record fits</p>'
+        cells = lambda h: (h.rank, f'{h.score:+.3f}', f'<span style="color:{_VERDICT[h.right][1]}">{_VERDICT[h.right][0]}</span>' if h.right is not None else '', escape(h.record) + (f' (and {h.n - 1} more)' if h.n > 1 else ''), escape(h.report))
+        rows = ''.join('<tr>' + ''.join(f'<td style="text-align:left">{c}</td>' for c in cells(h)) + '</tr>' for h in self)
+        return f'<p>{escape(str(self.query))}: the {len(self)} best of {self.index.meta["n"]}</p><table>{rows}</table>'
+
     def to_json(self, path=None)->str:
         "All answers as JSON; also written to `path`."
         clean = lambda v: None if isinstance(v, float) and np.isnan(v) else v.item() if hasattr(v, 'item') else v

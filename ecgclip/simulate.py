@@ -1075,6 +1075,18 @@ class Simulated:
     reports: list        # n texts
     truth: list          # n dictionaries
     def __len__(self): return len(self.signals)
+    def __repr__(self):
+        kinds = len({f.key for o in self.findings for f in o})
+        return f'{len(self)} simulated ECGs of {self.signals.shape[-1]} samples with {kinds} kinds of findings; the first report: {self.reports[0] if self.reports else "none"}'
+    def show(self,
+        max_n=4,   # ECGs
+        columns=2, # side by side
+        path=None  # also save the picture there
+    ):
+        "Draw the first ECGs on the clinical grid, each above its report."
+        from ecgclip.gallery import draw_ecgs
+        n = min(max_n, len(self))
+        draw_ecgs(self.signals[:n], captions=self.reports[:n], columns=min(columns, n), path=path)
 
 def _spans(c, t, qrs_end, t_end, odd, true, fs, n):
     "Samples that show each finding, (k,2), by key; rhythms show over the whole record."

@@ -267,6 +267,7 @@ class Comparison:
     p: float
     test: str
     def __str__(self): return f'difference {self.difference}, p = {self.p:.2g} ({self.test})'
+    __repr__ = __str__
 
 def delong_test(
     y,  # (N,) 0 or 1
