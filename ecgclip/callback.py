@@ -6,9 +6,9 @@ Docs: https://ecgclip.github.io/ecgclip/callback.html.md"""
 
 # %% auto #0
 __all__ = ['warmup_cosine', 'amp_dtype', 'AMPPolicy', 'amp_callbacks', 'ColumnsCallback', 'TemperatureClamp', 'RetrievalMetrics',
-           'Throughput', 'EpochTable', 'EpochCallback', 'History', 'plot_history', 'MonitorCallback', 'BestModel',
-           'EarlyStopping', 'TrainingError', 'of_all_processes', 'FiniteLoss', 'sent_settings', 'sent_numbers',
-           'Tracker']
+           'Throughput', 'EpochTable', 'EpochCallback', 'History', 'plot_history', 'Curves', 'MonitorCallback',
+           'BestModel', 'EarlyStopping', 'TrainingError', 'of_all_processes', 'FiniteLoss', 'sent_settings',
+           'sent_numbers', 'Tracker']
 
 # %% ../nbs/11_callback.ipynb #81c20716
 import csv, json, logging, math, re, secrets, shutil, string, sys, time
@@ -103,6 +103,7 @@ class AMPPolicy(MixedPrecision):
         self.policy, self.kwargs, self.n_skipped, self._entered = policy, kwargs, 0, None
 
     def before_fit(self):
+        "Decide by the device of the model, and make autocast and scaler. Raises `ConfigError` for what the device cannot do."
         self._leave()
         device, self.n_skipped = next(self.model.parameters()).device, 0
         dtype = amp_dtype(device, self.policy)
@@ -112,14 +113,20 @@ class AMPPolicy(MixedPrecision):
         self.autocast, self.learn.scaler, self.scales = autocast(device.type, dtype=dtype), GradScaler(device.type, **self.kwargs), L()
 
     def before_batch(self):
+        "Enter autocast, after leaving one that an interruption left open."
         self._leave()
         self._entered = self.autocast
         self._entered.__enter__()
 
-    def after_loss(self): self._leave()
-    def after_cancel_batch(self): self._leave()
+    def after_loss(self):
+        "Leave autocast: the backward pass needs none."
+        self._leave()
+    def after_cancel_batch(self):
+        "Leave autocast where the batch was cut off."
+        self._leave()
 
     def before_step(self):
+        "Unscale gradients; a step whose gradients overflowed is skipped and counted."
         try: super().before_step()
         except CancelStepException:
             self.n_skipped += 1
@@ -149,12 +156,15 @@ class ColumnsCallback(Callback):
     order, remove_on_fetch, columns = Recorder.order-1, True, ()
 
     def before_fit(self):
+        "Add the columns to the metrics, except in a search for the rate and in `get_preds`."
         self.run = not hasattr(self.learn, 'lr_finder') and not hasattr(self.learn, 'gather_preds')
         self.latest = {}
         self._drop()
         if self.run: self.learn.metrics = L(self.learn.metrics) + [_Column(self, n) for n in self.columns]
 
-    def after_fit(self): self._drop()
+    def after_fit(self):
+        "Take the columns away again."
+        self._drop()
     def _drop(self): self.learn.metrics = [m for m in self.learn.metrics if getattr(m, 'owner', None) is not self]
 
 # %% ../nbs/11_callback.ipynb #4d3340c5
@@ -163,14 +173,18 @@ class TemperatureClamp(ColumnsCallback):
     order, columns = ColumnsCallback.order, ('clip/temperature', 'clip/logit_scale')
 
     def before_fit(self):
+        "Keep weight decay off temperature and bias."
         super().before_fit()
         if self.opt is None: return  # as in fastai's summary
         for name in ('log_scale', 'logit_bias'):
             if getattr(get_model(self.model), name, None) is not None: self.opt.state[getattr(get_model(self.model), name)]['do_wd'] = False
 
-    def after_step(self): get_model(self.model).clamp_temperature_()
+    def after_step(self):
+        "Keep the temperature within its bounds."
+        get_model(self.model).clamp_temperature_()
 
     def after_validate(self):
+        "Fill the columns."
         scale = get_model(self.model).log_scale.detach().exp().item()
         self.latest = {'clip/temperature': 1/scale, 'clip/logit_scale': scale}
 
@@ -183,14 +197,19 @@ class RetrievalMetrics(ColumnsCallback):
 
     @property
     def columns(self):
+        "Names of what is measured: both means, the reference levels, then the rest."
         names = [n for n in chance_levels([0]) if n not in self.levels]
         return ['mean_recall', 'mean_recall_group', *self.levels.values(), *names]
 
-    def before_validate(self): self.found = []
+    def before_validate(self):
+        "Begin with nothing."
+        self.found = []
     def after_batch(self):
+        "Keep embeddings and groups of a batch of validation."
         if self.yb: self.found.append([self.learn.to_detach(o) for o in (*self.pred[:2], self.yb[0][:,1])])  # fastai's summary has none
 
     def after_validate(self):
+        "Rank the whole set and fill the columns."
         if not self.found: return
         ecg, text, groups = (torch.cat(o) for o in zip(*self.found))
         self.found, self.chance, self.blind = [], chance_levels(groups), blind_levels(groups)
@@ -200,9 +219,15 @@ class RetrievalMetrics(ColumnsCallback):
 class Throughput(ColumnsCallback):
     "ECGs per second of training."
     order, run_valid, columns = ColumnsCallback.order, False, ('ecgs_per_second',)
-    def before_train(self): self.began, self.n_ecgs = time.perf_counter(), 0
-    def after_batch(self): self.n_ecgs += find_bs(self.yb)
-    def after_train(self): self.latest = {'ecgs_per_second': self.n_ecgs/max(time.perf_counter()-self.began, 1e-9)}
+    def before_train(self):
+        "Start the clock."
+        self.began, self.n_ecgs = time.perf_counter(), 0
+    def after_batch(self):
+        "Count the ECGs of a batch."
+        self.n_ecgs += find_bs(self.yb)
+    def after_train(self):
+        "Fill the column."
+        self.latest = {'ecgs_per_second': self.n_ecgs/max(time.perf_counter()-self.began, 1e-9)}
 
 # %% ../nbs/11_callback.ipynb #2be07d3e
 def _percent(x):
@@ -230,10 +255,12 @@ class EpochTable(ProgressCallback):
     show_bar = True  # `learn.no_bar()` turns it off
 
     def after_create(self):
+        "Take the place of fastai's progress callback."
         self.learn.remove_cbs([cb for cb in self.learn.cbs if type(cb) is ProgressCallback])
         self.learn.progress = self
 
     def before_fit(self):
+        "Decide whether somebody sees a bar, and take over the log of the epochs."
         self.live, self.begun = self.show_bar and (IN_NOTEBOOK or sys.stdout.isatty()), False
         self.mbar = None
         if self.create_mbar and self.live: self.mbar = master_bar(list(range(self.n_epoch)))
@@ -288,6 +315,7 @@ def _line(self:EpochTable, text):
 
 @patch
 def after_fit(self:EpochTable):
+    "End the bar and give the log back."
     if getattr(self, 'mbar', None):
         self.mbar.on_iter_end()
         self.mbar = None
@@ -312,9 +340,15 @@ def no_bar(self:Learner):
 class EpochCallback(Callback):
     "Base of callbacks that act after an epoch of training; a validation or a skipped epoch alone does not count."
     order, remove_on_fetch, trained = Recorder.order+1, True, False
-    def before_fit(self): self.run = not hasattr(self.learn, 'lr_finder') and not hasattr(self.learn, 'gather_preds')
-    def before_epoch(self): self.trained, self.began = False, time.perf_counter()
-    def after_train(self): self.trained = True
+    def before_fit(self):
+        "Sit out a search for the rate and `get_preds`."
+        self.run = not hasattr(self.learn, 'lr_finder') and not hasattr(self.learn, 'gather_preds')
+    def before_epoch(self):
+        "Nothing is trained yet; start the clock."
+        self.trained, self.began = False, time.perf_counter()
+    def after_train(self):
+        "This epoch trained."
+        self.trained = True
 
     @property
     def row(self):
@@ -322,7 +356,9 @@ class EpochCallback(Callback):
         return dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1]))
 
     @property
-    def rates(self): return {f'lr_{i}': float(h['lr']) for i, h in enumerate(self.opt.hypers)}
+    def rates(self):
+        "The rate of each parameter group, `lr_0` and up."
+        return {f'lr_{i}': float(h['lr']) for i, h in enumerate(self.opt.hypers)}
 
 
 # %% ../nbs/11_callback.ipynb #da0d0a3e
@@ -336,6 +372,7 @@ class History(EpochCallback):
     ): self.path_csv, self.keep, self.earlier, self.rows = Path(path), keep, earlier, []
 
     def before_fit(self):
+        "Take up the earlier epochs."
         super().before_fit()
         self.rows = self.read() if self.keep and self.path_csv.exists() else list(self.earlier)
 
@@ -344,6 +381,7 @@ class History(EpochCallback):
         with self.path_csv.open(encoding='utf-8', newline='') as f: return list(csv.DictReader(f))
 
     def after_epoch(self):
+        "Add the row of this epoch, in place of any that a run that goes on repeats, and write."
         if not self.trained: return
         skipped = getattr(self.learn, 'amp_policy', None)
         row = dict(epoch=self.epoch, **self.row, **self.rates, seconds=round(time.perf_counter()-self.began, 3),
@@ -388,6 +426,86 @@ def _plot_recall(ax, h):
     ax.set(ylabel='top-1 recall, group-aware (%)', title='Retrieval on the validation set', ylim=(0, None))
     ax.legend(frameon=False, ncols=5, fontsize='small', loc='upper center', bbox_to_anchor=(.5, -.2), columnspacing=1.2, handlelength=1.6)
 
+# %% ../nbs/11_callback.ipynb #f4df0e4c
+def _plain(ax):
+    "Axes without a frame at the top and the right, with a faint grid."
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.grid(alpha=.25)
+    return ax
+
+class Curves(Recorder):
+    "fastai's `Recorder`, which it replaces, with pictures worth printing."
+    name = 'recorder'
+    def after_create(self):
+        "Take the place of fastai's own."
+        self.learn.remove_cbs([cb for cb in self.learn.cbs if type(cb) is Recorder])
+        self.learn.recorder = self
+
+    @property
+    def history(self):
+        "The epochs of the last fit as a DataFrame, a column for each number. Raises `ConfigError` before any."
+        import pandas as pd
+        rows = [r for r in getattr(self, 'values', []) if len(r) == len(self.metric_names) - 1 - self.add_time]
+        if not rows: raise ConfigError('recorder', 'no epoch was trained yet', 'Train with learn.fit_warmup_cosine first.')
+        return pd.DataFrame(rows, columns=list(self.metric_names[1:len(rows[0]) + 1])).rename_axis('epoch').reset_index()
+
+    def plot_metrics(self,
+        *names,   # columns of `history` to draw; nothing means losses and recall, as `plot_history` does
+        fig=None  # draw into this figure
+    ):            # Figure
+        "The epochs of the last fit. Raises `ConfigError` before any, and for a column that is not there."
+        import matplotlib.pyplot as plt
+        h = self.history
+        if not names: return plot_history(h, fig)
+        for n in names:
+            if n not in h: raise ConfigError('plot_metrics', f'no column {n!r}', f'There are {", ".join(h.columns)}.')
+        fig = fig or plt.figure(figsize=(min(3.6*len(names), 11), 3), layout='constrained')
+        for ax, n in zip(np.atleast_1d(fig.subplots(1, len(names))), names):
+            _plain(ax).plot(h.epoch, h[n], marker='.')
+            ax.set(xlabel='epoch', title=n)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        return fig
+
+    def plot_loss(self,
+        skip_start=5,      # steps at the beginning to leave out
+        with_valid=True,   # also the validation loss after each epoch
+        log=False,         # both axes logarithmic
+        show_epochs=False, # a line at the end of each epoch
+        ax=None            # draw into these axes
+    ):                     # the axes
+        "The smoothed training loss of each step of the last fit. Raises `ConfigError` before any."
+        import matplotlib.pyplot as plt
+        if not getattr(self, 'losses', None): raise ConfigError('plot_loss', 'no step was trained yet', 'Train with learn.fit_warmup_cosine first.')
+        ax = _plain(ax or plt.subplots(figsize=(6, 3.2), layout='constrained')[1])
+        losses = [float(o) for o in self.losses]
+        ax.plot(range(skip_start, len(losses)), losses[skip_start:], label='training, smoothed')
+        if with_valid and 'valid_loss' in self.metric_names:
+            place = list(self.metric_names).index('valid_loss') - 1
+            points = [(i - 1, r[place]) for i, r in zip(self.iters, self.values) if i > skip_start and len(r) > place and r[place] is not None]
+            if points: ax.plot(*zip(*points), 'o-', ms=4, label='validation')
+        for i in self.iters if show_epochs else (): ax.axvline(i - 1, color='.6', ls=':', lw=1)
+        if log: ax.set(xscale='log', yscale='log')
+        ax.set(xlabel='step', ylabel='contrastive loss')
+        ax.legend(frameon=False)
+        return ax
+
+    def plot_lr_find(self,
+        skip_end=5,       # steps at the end to leave out
+        return_fig=True,  # of fastai; the figure is returned in any case
+        suggestions=None, # (rate, loss) of each suggestion
+        nms=None,         # their names
+        **kwargs
+    ):                    # Figure
+        "Loss over learning rate, after `learn.lr_find()`."
+        import matplotlib.pyplot as plt
+        fig, ax = plt.subplots(figsize=(6, 3.2), layout='constrained')
+        n = len(self.lrs) - skip_end
+        _plain(ax).plot(self.lrs[:n], [float(o) for o in self.losses[:n]], color='.35')
+        for (rate, loss), name in zip(suggestions or (), nms or ()): ax.plot(float(rate), float(loss), 'o', ms=7, label=f'{name}: {float(rate):.1e}')
+        ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed loss')
+        if nms: ax.legend(frameon=False)
+        return fig
+
 # %% ../nbs/11_callback.ipynb #6257d758
 class MonitorCallback(EpochCallback):
     "Base of callbacks that follow one column; sets `best`, `best_epoch` and, after each epoch, `improved`."
@@ -399,6 +517,7 @@ class MonitorCallback(EpochCallback):
     ): self.monitor, self.over, self.earlier, self.best, self.best_epoch = monitor, over, earlier, -math.inf, None
 
     def before_fit(self):
+        "Start with the earlier epochs. Raises `ConfigError` for a column that is not there."
         super().before_fit()
         self.best, self.best_epoch, self.waited, self.values = -math.inf, None, 0, []
         known = list(self.recorder.metric_names[1:])
@@ -407,6 +526,7 @@ class MonitorCallback(EpochCallback):
         for row in self.earlier: self._follow(row['epoch'], row[self.monitor])
 
     def after_epoch(self):
+        "Take note of the epoch's value."
         self.improved = False
         if self.trained: self._follow(self.epoch, self.row[self.monitor])
 
@@ -432,12 +552,14 @@ class BestModel(MonitorCallback):
         self.save_fn, self.folder = save_fn, Path(folder)
 
     def before_fit(self):
+        "Bring back a folder that an interruption left aside; save again where a run may have died before it could."
         super().before_fit()
         if not self.run: return
         restore_folder(self.folder)
         if self.earlier and self.best_epoch == self.earlier[-1]['epoch'] and not rank_distrib(): self.save()   # the run may have died just before
 
     def after_epoch(self):
+        "Save where the column rose."
         super().after_epoch()
         if self.improved and not rank_distrib(): self.save()
 
@@ -463,10 +585,12 @@ class EarlyStopping(MonitorCallback):
         self.patience, self.stopped_epoch = patience, None
 
     def before_fit(self):
+        "End at once where the earlier epochs had ended already."
         super().before_fit()
         if self.earlier and self.run and self.patience and self.waited >= self.patience: raise CancelFitException()   # it had stopped already
 
     def after_epoch(self):
+        "End training after `patience` epochs without a rise."
         super().after_epoch()
         if not self.patience or self.waited < self.patience or not self.trained: return
         self.stopped_epoch = self.epoch
@@ -500,7 +624,9 @@ class FiniteLoss(Callback):
     ): self.folder = folder
 
     def after_loss(self):
-        if torch.isfinite(self.loss): return
+        "Raise `TrainingError` for a loss that is not finite, and note the batch; a search for the rate ends instead."
+        if torch.isfinite(self.loss).all(): return   # of each pair, where it is not reduced
+        if hasattr(self.learn, 'lr_finder'): raise CancelFitException()   # too high a rate is what a search looks for
         # the loss of a training step is that of all processes, so all come here; in validation each has its own
         found = self._describe()
         if self.training: found = _joined(of_all_processes(found))
@@ -509,7 +635,7 @@ class FiniteLoss(Callback):
         bad = [name for name in ('ECG', 'report') if not all(r[f'{name.lower()}_embedding_finite'] for r in found['records'])]
         named = ', '.join(str(r['record']) for r in found['records'][:16])
         raise TrainingError(f'epoch {self.epoch}, {found["part"]}, step {found["step"]}',
-            f'the loss is {self.loss.item()}' + (f', {" and ".join(bad)} embeddings are not finite' if bad else ''),
+            f'the loss is {self.loss.mean().item()}' + (f', {" and ".join(bad)} embeddings are not finite' if bad else ''),
             'Lower the learning rate or switch mixed precision off; check the records of this batch: '
             + (f'{Path(self.folder)/"bad_batch.json"} names them' if self.folder else named) + '.')
 
@@ -520,7 +646,7 @@ class FiniteLoss(Callback):
         flags = zip(_record_names(self.dl, rows), rows, finite(self.xb[0]), *map(finite, self.pred))
         keys = 'record row signal_finite ecg_embedding_finite report_embedding_finite'.split()
         return dict(epoch=self.epoch, part='training' if self.training else 'validation', step=self.train_iter if self.training else self.iter,
-                    loss=str(self.loss.item()), rates=[float(h['lr']) for h in self.opt.hypers] if self.opt else [],
+                    loss=str(self.loss.mean().item()), rates=[float(h['lr']) for h in self.opt.hypers] if self.opt else [],
                     records=[dict(zip(keys, o)) for o in flags])
 
 def _record_names(dl, rows):
@@ -608,6 +734,7 @@ def _finish(self:Tracker):
 
 @patch
 def before_fit(self:Tracker):
+    "End a run that an interruption left open; this one gets its name."
     EpochCallback.before_fit(self)
     self.run = self.run and not rank_distrib()
     self._try(self._finish)
@@ -616,19 +743,24 @@ def before_fit(self:Tracker):
 
 @patch
 def before_train(self:Tracker):
+    "Start the run at the tracker, with the first training."
     if self.tracked is None: self._try(self._start)
 
 @patch
 def after_batch(self:Tracker):
+    "Send loss, temperature and rates of a step."
     if not self.training: return
     numbers = {'loss': self.loss.item(), 'clip/temperature': (-get_model(self.model).log_scale.detach()).exp().item(), **self.rates}
     self._try(lambda: self.tracked.log(sent_numbers(numbers), step=self.train_iter))
 
 @patch
 def after_epoch(self:Tracker):
+    "Send the allowed columns of the epoch."
     if not self.trained: return
     row = dict(epoch=self.epoch, **self.row, seconds=time.perf_counter()-self.began)
     self._try(lambda: self.tracked.log(sent_numbers(row, self.extra), step=self.train_iter))
 
 @patch
-def after_fit(self:Tracker): self._try(self._finish)
+def after_fit(self:Tracker):
+    "End the run at the tracker."
+    self._try(self._finish)

@@ -63,6 +63,7 @@ class GraphImages(nn.Module):
         return x if im.segment == im.image_size else _mean_of(x.unflatten(-1, (im.image_size, im.segment//im.image_size)))
 
     def forward(self, ecg):
+        "Images `(B,T,36,H,W)` of ECGs `(B,12,samples)` in mV, as `ECGToImages` makes them."
         im, x = self.images, self._frames(ecg.float())
         y = _exact(x)
         s = y.sort(-1).values
@@ -81,7 +82,9 @@ class ECGTower(nn.Module):
         super().__init__()
         images = getattr(model.ecg, 'images', None)
         self.images, self.encoder, self.head = (GraphImages(images) if images is not None else nn.Identity()), model.ecg, model.ecg_head
-    def forward(self, ecg): return F.normalize(self.head(self.encoder(self.images(ecg)).float()), dim=-1)
+    def forward(self, ecg):
+        "Embeddings `(B,embed_dim)` of ECGs `(B,12,5000)` in mV."
+        return F.normalize(self.head(self.encoder(self.images(ecg)).float()), dim=-1)
 
 def _needs(module, extra='onnx'):
     import importlib
@@ -95,6 +98,7 @@ class ONNXFile:
     difference: float  # largest one between embeddings of onnxruntime and torch
     n: int             # ECGs that were compared
     def __str__(self): return f'{self.path}: {self.path.stat().st_size/2**20:.1f} MiB; onnxruntime and torch differ by at most {self.difference:.1g} on {self.n} ECGs'
+    __repr__ = __str__
 
 @contextmanager
 def _plain_tensors():
@@ -176,6 +180,7 @@ class ONNXTower:
         options = ort.SessionOptions(); options.log_severity_level = 3
         try: self.session = ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
         except Exception as e: raise CheckpointError(path, f'not a readable ONNX file ({str(e).strip().splitlines()[0][:120]})', 'Export it again.') from None
+        self.path = Path(path)
         self.meta, self.one = dict(self.session.get_modelmeta().custom_metadata_map), self.session.get_inputs()[0].shape[0] == 1
 
     def encode_ecg(self,
@@ -186,6 +191,7 @@ class ONNXTower:
         if x.ndim != 3 or x.shape[1:] != (N_LEADS, N_SAMPLES): raise ECGClipError('ONNX tower', f'shape {x.shape}', f'Give (n,{N_LEADS},{N_SAMPLES}) in mV.')
         parts = [x[i:i+1] for i in range(len(x))] if self.one else [x]   # a graph over images takes one ECG at a time
         return np.concatenate([self.session.run(['embedding'], {'ecg': o})[0] for o in parts])
+    def __repr__(self): return f'ONNX tower {self.path.name}: (n,{N_LEADS},{N_SAMPLES}) in mV to (n,{self.session.get_outputs()[0].shape[-1]}), {"one ECG at a time" if self.one else "any number at a time"}'
 
 def load_onnx(path)->ONNXTower:
     "Open an exported tower. Raises `CheckpointError` if it cannot be read."

@@ -73,6 +73,15 @@ class ECGCLIP(nn.Module):
         self.logit_bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
         self.local = LocalHeads(token_width(ecg_encoder), text_encoder.dim) if local else None
 
+    def __repr__(self):
+        "A few lines; `print(model.ecg)` and `print(model.text)` show the modules."
+        kind = lambda m: f'{type(m).__name__}{f" {m.name}" if isinstance(getattr(m, "name", None), str) else ""}'
+        def line(label, m):
+            total, free = (sum(p.numel() for p in m.parameters() if p.requires_grad or not only) for only in (False, True))
+            return f'  {label:<7} {kind(m)}, {m.dim} features, {total:,} parameters{"" if free == total else ", frozen" if not free else f", {free:,} of them train"}'
+        total = sum(p.numel() for p in self.parameters())
+        return '\n'.join([f'{type(self).__name__} with {total:,} parameters on {self.device}, temperature {self.temperature:.4f}', line('ECG', self.ecg), line('report', self.text), f'  common space of {self.embed_dim}'])
+
     @property
     def temperature(self)->float:
         "What similarities are divided by."

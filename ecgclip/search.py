@@ -21,7 +21,8 @@ import torch
 from .core import N_LEADS, N_SAMPLES, CheckpointError, ConfigError, ECGClipError, new_folder
 from .data import open_data, read_ecg
 from .evaluation import embed_ecgs, embed_texts
-from .interpret import _VERDICT, _verdict_title, draw_ecgs, is_true_of, judge
+from .gallery import draw_ecgs
+from .interpret import _VERDICT, _verdict_title, is_true_of, judge
 from .learner import load_pretrained
 
 # %% ../nbs/15_search.ipynb #99529110
@@ -172,7 +173,9 @@ def build_index(
     signals=False,     # also keep the ECGs in the index, 120 kB each
     kind='auto',       # 'exact', 'faiss', or by the number of records
     min_recall=.95,    # what faiss must reach, else the index stays exact
-    batch_size=32, progress=False, overwrite=False
+    batch_size=32,
+    progress=True,     # a bar while ECGs are embedded
+    overwrite=False    # replace a folder that is there
 )->'ECGIndex':
     "Embed a data set and write the index. Raises `ECGClipError` if the folder exists, and for embeddings that are not finite."
     if Path(folder).exists() and not overwrite: raise ECGClipError(folder, 'it exists already', 'Name another folder, or overwrite it (--overwrite).')
@@ -247,7 +250,9 @@ class Results(list):
     def __init__(self, hits, query, index): super().__init__(hits); self.query, self.index = query, index
 
     @property
-    def df(self): return pd.DataFrame([asdict(h) for h in self], columns=list(Hit.__annotations__))
+    def df(self):
+        "All answers as a DataFrame, a column for each field of `Hit`."
+        return pd.DataFrame([asdict(h) for h in self], columns=list(Hit.__annotations__))
 
     def _rows(self):
         known = any(h.right is not None for h in self)
@@ -256,6 +261,13 @@ class Results(list):
             yield f'{h.rank:>3}  {h.score:+.3f}  {_VERDICT[h.right][0] + "  " if known else ""}{h.record}{f" (and {h.n - 1} more)" if h.n > 1 else ""}  {who + "  " if who else ""}{h.report}'
 
     def __repr__(self): return '\n'.join([f'{self.query}: the {len(self)} best of {self.index.meta["n"]}', *self._rows()]) if self else f'{self.query}: no record fits'
+
+    def _repr_html_(self):
+        from html import escape
+        if not self: return f'<p>{escape(str(self.query))}: no record fits</p>'
+        cells = lambda h: (h.rank, f'{h.score:+.3f}', f'<span style="color:{_VERDICT[h.right][1]}">{_VERDICT[h.right][0]}</span>' if h.right is not None else '', escape(h.record) + (f' (and {h.n - 1} more)' if h.n > 1 else ''), escape(h.report))
+        rows = ''.join('<tr>' + ''.join(f'<td style="text-align:left">{c}</td>' for c in cells(h)) + '</tr>' for h in self)
+        return f'<p>{escape(str(self.query))}: the {len(self)} best of {self.index.meta["n"]}</p><table>{rows}</table>'
 
     def to_json(self, path=None)->str:
         "All answers as JSON; also written to `path`."

@@ -12,7 +12,7 @@ import torch
 from fastai.torch_core import TensorBase
 from fastcore.meta import delegates
 
-from .core import FS, plot_ecg
+from .core import FS, N_LEADS, plot_ecg
 
 # %% ../nbs/00a_tensor.ipynb #8ed81d66
 class TensorECG(TensorBase):
@@ -29,6 +29,10 @@ class TensorECG(TensorBase):
         if ctx is not None: return plot_ecg(self, ax=ctx, **kwargs) and ctx
         import matplotlib.pyplot as plt
         return plot_ecg(self, fig=plt.figure(), **kwargs).axes[0]
+    def _repr_png_(self):
+        "A notebook shows a single ECG as a picture; `print` gives its numbers."
+        if self.ndim != 2 or self.shape[0] != N_LEADS or self.shape[1] < getattr(self, 'fs', FS): return None
+        return plot_ecg(self, fs=getattr(self, 'fs', FS), scale=.8)._repr_png_()
     def clone(self, *, memory_format=torch.preserve_format):
         "A copy that keeps what travels with the tensor, which fastai's own `clone` drops."
         copy = super().clone(memory_format=memory_format)
