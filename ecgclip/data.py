@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from fastcore.imports import IN_NOTEBOOK
 from fastcore.meta import delegates
 
 import ecgclip
@@ -899,11 +898,8 @@ def _find_files(rows, path, folders):
 
 # %% ../nbs/02_data.ipynb #278ee85a
 def _progress(items, show):
-    if show and (IN_NOTEBOOK or sys.stdout.isatty()):   # in a file it would be one long line
-        from fastprogress.fastprogress import progress_bar
-        yield from progress_bar(items)
-        if not IN_NOTEBOOK: print()
-    else: yield from items
+    from ecgclip.progress import bar
+    return bar(items, 'records', unit='ECG', show=show)
 
 def _records(data, progress=False):
     "Each row's number with its `(ecg, flat leads, notes)`, or with the `ECGReadError`."
@@ -1085,7 +1081,7 @@ def open_data(
     language='zh',   # of reports that are written from codes
     detail='full',   # of them, 'full' or 'headline'
     max_bad=.01,     # share of a manifest's records that may be unreadable
-    progress=False,  # show a bar while a manifest's records are checked
+    progress=True,   # show a bar while a manifest's records are checked
     check=True,      # read every record of a manifest once before it is used
     **kwargs         # of `read_manifest`
 )->ECGData:

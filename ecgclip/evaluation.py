@@ -61,15 +61,19 @@ def _device(model):
 def embed_ecgs(
     model, data:ECGData,
     batch_size=32,
-    progress=False   # show a bar
+    progress=True    # a bar with the time left, where it takes a while and somebody looks on
 )->torch.Tensor:     # (N,D) float32, unit length, on the CPU
     "Embeddings of all ECGs of `data`, in its order."
-    from ecgclip.terminal import progress as shown_progress
+    from ecgclip.progress import bar
     model.eval()
     device = _device(model)
-    starts = shown_progress(range(0, len(data), batch_size), 'ECGs', unit=f'×{batch_size}', show=progress)
-    batches = (data.ecgs(range(i, min(i+batch_size, len(data)))) for i in starts)
-    return torch.cat([model.encode_ecg(torch.from_numpy(x).to(device)).float().cpu() for x in batches])
+    def embed(rows): return model.encode_ecg(torch.from_numpy(data.ecgs(rows)).to(device)).float().cpu()
+    with bar(what='ECGs', total=len(data), unit='ECG', show=progress) as shown:
+        parts = []
+        for i in range(0, len(data), batch_size):
+            parts.append(embed(range(i, min(i+batch_size, len(data)))))
+            shown.update(len(parts[-1]))
+    return torch.cat(parts)
 
 @torch.no_grad()
 def embed_texts(
@@ -133,6 +137,7 @@ class RetrievalReport:
                           '_group: any equal report is right.  _macro: each distinct report counts once.  _findings: any report of the same findings is right.',
                           'image_to_text_top5_group: equal reports tie, so the five first places may all hold one report; a random order mixes them.'])
 
+    __repr__ = __str__
     def _repr_markdown_(self):
         rows = ['| ' + ' | '.join(r) + ' |' for r in self._rows()]
         return '\n'.join([self._head() + '.', '', '| metric | value | 95 % interval | random | blind | ceiling |', '|:--|--:|--:|--:|--:|--:|', *rows])
@@ -159,7 +164,7 @@ def retrieval_report(
     *, batch_size=32,
     n_boot=2000,        # bootstrap resamples of patients
     seed=0,
-    progress=False,
+    progress=True, # a bar while ECGs are embedded
     also=None      # 'findings' or 'text': which reports are equal in a second set of group-aware rows, with that suffix
 )->RetrievalReport:
     "Rank the whole of `data` in both directions, with patient-bootstrap intervals. Raises `MetricError` for embeddings that are not finite."
@@ -260,6 +265,7 @@ class ZeroShot:
         widths = [max(len(r[i]) for r in rows) for i in range(len(head))]
         lines = ['  '.join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths))) for r in rows]
         return '\n'.join([self.name]*bool(self.name) + [lines[0], '-'*len(lines[0]), *lines[1:], '(in brackets: too few positives, shown but not averaged)'])
+    __repr__ = __str__
 
     def _rows(self):
         def fig(v): return '' if v is None or np.isnan(v) else f'{v:.3f}'

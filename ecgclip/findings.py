@@ -34,6 +34,8 @@ class FindingHead:
         if self.directions.ndim != 2 or any(len(getattr(self, k)) != n for k in ('directions', 'slope', 'offset', 'threshold')):
             raise CheckpointError('findings', f'{n} classes, but directions of shape {self.directions.shape} and {len(self.slope)} slopes', 'The file is damaged; take another checkpoint, or fit the findings anew.')
 
+    def __repr__(self): return f'{len(self.classes)} findings from {self.directions.shape[1]} features, {len(self.not_called)} of them never called: {", ".join(map(str, self.classes))}'
+
     @property
     def not_called(self)->dict: # name -> why
         "The classes that are never called, for example because too few validation records had them. Their probabilities say nothing of the ECG."
@@ -75,6 +77,7 @@ class Prediction:
         line = lambda i: ', '.join(f'{k} {p:.0%}' for k, p in self[i].items()) or f'none of the {len(self.classes) - len(self.not_called)} findings'
         never = ['never called: ' + '; '.join(f'{k} ({why})' for k, why in self.not_called.items())] if self.not_called else []
         return '\n'.join([f'ECG {i}: {line(i)}' for i in range(len(self))] + never)
+    __repr__ = __str__
 
 @patch
 @torch.no_grad()

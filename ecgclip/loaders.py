@@ -26,13 +26,14 @@ import pandas as pd
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
-from fastcore.basics import store_attr
-from tqdm.auto import tqdm
+from fastcore.basics import patch, store_attr
 from fasttransform import Pipeline
 
 from .augment import config_augment, reseed
-from .core import Config, ConfigError, N_LEADS, N_SAMPLES, data_root, new_folder
+from .core import Config, ConfigError, LEADS, N_LEADS, N_SAMPLES, data_root, new_folder, standard_lead
 from .data import ECGData, _Array
+from .gallery import FAINT, draw_ecgs
+from .progress import bar
 from .reports import compose_report, extract_findings, finding_set, implied_by, terms
 from .tensor import TensorECG
 from .transforms import MODALITIES, ECGToImages
@@ -150,16 +151,15 @@ def _sync(f):
 
 def _write_blocks(data, partial, meta, images, shape, sums, device, progress):
     "Convert, write, force to the disk, note the checksum; block by block."
-    from tqdm.auto import tqdm
     out, offset = _open_partial(partial, meta, shape, sums)
     size, todo = math.prod(shape[1:])*np.dtype(meta['dtype']).itemsize, range(len(sums)*_BLOCK, len(data), _BLOCK)
-    with out, open(partial/'sums.txt', 'a') as noted, tqdm(total=len(data), initial=min(len(sums)*_BLOCK, len(data)), desc='images', unit='ECG', disable=not progress) as bar:
+    with out, open(partial/'sums.txt', 'a') as noted, bar(what='images', total=len(data), done=min(len(sums)*_BLOCK, len(data)), unit='ECG', show=progress) as shown:
         for i in todo:
             idx = range(i, min(i + _BLOCK, len(data)))
             block = images(torch.from_numpy(data.ecgs(idx)).to(device)).cpu().numpy()
             out.seek(offset + i*size); out.write(block.data); _sync(out)
             noted.write(hashlib.sha256(block).hexdigest() + '\n'); _sync(noted)
-            bar.update(len(idx))
+            shown.update(len(idx))
 
 # %% ../nbs/05_loaders.ipynb #c57dbf05
 def precompute_images(
@@ -200,6 +200,7 @@ class ImageStore:
     def __getstate__(self): return self.path  # a worker opens the file anew, it does not get a copy
     def __setstate__(self, path): self.__init__(path)
     def __len__(self): return len(self.array)
+    def __repr__(self): return f'images of {len(self)} ECGs {tuple(self.array.shape[1:])} as {self.array.dtype}, {self.array.nbytes/1e9:.2f} GB in {self.path.name}'
     def __getitem__(self, i): return self.images.decoded(torch.from_numpy(np.array(self.array[i]))).numpy()
     def read(self, idxs): return self.array[np.asarray(idxs)]
 
@@ -211,11 +212,10 @@ class ImageStore:
 
     def verify(self, progress=True):
         "Read everything and compare the checksums. Raises `ConfigError` that names damaged records."
-        from tqdm.auto import tqdm
         n, sums = self.meta['block'], (self.path/'sums.txt').read_text().split()
         starts = range(0, len(self), n)
         if len(sums) != len(starts): raise ConfigError(self.path, f'{len(sums)} checksums for {len(starts)} blocks', 'Write the images again.')
-        bad = [i for i, want in zip(tqdm(starts, desc='checking', disable=not progress), sums) if hashlib.sha256(np.ascontiguousarray(self.array[i:i+n])).hexdigest() != want]
+        bad = [i for i, want in zip(bar(starts, 'checking', unit='block', show=progress), sums) if hashlib.sha256(np.ascontiguousarray(self.array[i:i+n])).hexdigest() != want]
         if bad: raise ConfigError(self.path, 'damaged images of records ' + ', '.join(f'{i} to {min(i + n, len(self)) - 1}' for i in bad), 'Write them again.')
         return self
 
@@ -351,6 +351,7 @@ class Pairs:
     ):
         store_attr(); self.tokens = self.token_rows = self.facts = None
     def __len__(self): return len(self.data)
+    def __repr__(self): return f'{len(self)} pairs of {self.data.name}' + (', as stored images' if self.store is not None else '')
     def __getitem__(self, i): return i
 
     def tokenize(self, tokenizer):
@@ -454,16 +455,19 @@ def simulated_data(
     start=0,       # number of the first record
     split='train',
     array=None,    # `(n,12,5000)` int16 to fill, such as a memory map; nothing takes memory
-    progress=False # show a bar
+    progress=True  # show a bar
 )->ECGData:
     "Simulated records as a data set; signals at 1 µV a step."
     from ecgclip.simulate import simulate
     array = np.empty((n, N_LEADS, N_SAMPLES), '<i2') if array is None else array
     rows = []
-    for i in tqdm(range(0, n, 128), desc='simulated ECGs', disable=not progress):
-        d = simulate(min(128, n - i), seed, language=language, start=start + i)
+    shown = bar(what='simulated ECGs', total=n, unit='ECG', show=progress)
+    for i in range(0, n, 128):
+        d = simulate(min(128, n - i), seed, language=language, start=start + i, progress=False)
         array[i:i+128] = np.clip(np.rint(d.signals*1000), -32767, 32767)
+        shown.update(len(d))
         rows += [dict(record=f'sim{seed}-{start + i + j:07}', report=r, codes=';'.join(o.key for o in f), age=t['age'], sex=t['sex']) for j, (r, f, t) in enumerate(zip(d.reports, d.findings, d.truth))]
+    shown.close()
     df = pd.DataFrame(rows).assign(source='simulated', patient_id='', split=split)
     return ECGData(df, _Array(array), f'{n} simulated', ('signals and reports are simulated',))
 
@@ -472,7 +476,7 @@ def _fill(path, shape, a, b, start, seed, language, facts):
     "Simulate pairs `start + a` to `start + b` of a seed into rows `a` to `b` of a file of int16 signals; gives reports and facts."
     from ecgclip.simulate import simulate
     array = np.memmap(path, '<i2', 'r+', shape=shape)
-    d = simulate(b - a, seed, language=language, start=start + a)
+    d = simulate(b - a, seed, language=language, start=start + a, progress=False)
     array[a:b] = np.clip(np.rint(d.signals*1000), -32767, 32767)
     return list(d.reports), pair_facts(d.reports, [{f.key for f in o} for o in d.findings]) if facts else None
 
@@ -493,8 +497,8 @@ class PairFile:
         self._room(path, 2*int(np.prod(self.shape)))
         jobs = [(path, self.shape, a, min(a + step, n), start, seed, language, facts) for a in range(0, n, step)]
         made = []
-        with tqdm(total=n, desc='simulated ECGs', disable=not progress, leave=False, unit='ECG') as bar:
-            for some in _spread(_fill, jobs, processes): made.append(some); bar.update(len(some[0]))
+        with bar(what='simulated ECGs', total=n, unit='ECG', show=progress) as shown:
+            for some in _spread(_fill, jobs, processes): made.append(some); shown.update(len(some[0]))
         self.signals, self.reports = np.memmap(path, '<i2', 'r', shape=self.shape), [r for rs, _ in made for r in rs]
         self.facts = np.concatenate([f for _, f in made]) if facts else None
 
@@ -503,7 +507,11 @@ class PairFile:
         if free < 1.1*size: raise ConfigError('simulate_passes', f'{self.shape[0]} kept pairs take {size/1e9:.1f} GB, {path.parent} has {free/1e9:.1f} GB', 'Set TMPDIR to a folder with more room, lower simulate, or take simulate_passes=1.')
         with open(path, 'wb') as f: f.truncate(size)
 
-    def ecgs(self, rows): return self.signals[np.asarray(rows)].astype(np.float32)/1000
+    def ecgs(self, rows):
+        "Signals of some rows (k,12,5000) in mV."
+        return self.signals[np.asarray(rows)].astype(np.float32)/1000
+    def __len__(self): return len(self.signals)
+    def __repr__(self): return f'{len(self)} simulated pairs in a temporary file of {self.signals.nbytes/1e6:.1f} MB'
 
 _between = [lambda: None]
 
@@ -554,6 +562,9 @@ class SimulatedPairs:
         store_attr(); self.epoch, self.tokenizer, self._few, self._kept = 0, None, None, (None, None)
     def __len__(self): return round(self.n/self.share)
     def __getitem__(self, i): return i
+    def __repr__(self):
+        when = 'anew each epoch' if self.passes == 1 else f'anew every {self.passes} epochs'
+        return f'{self.n} simulated pairs {when} (seed {self.seed}, reports in {self.language})' + ('' if self.own is None else f' among {len(self) - self.n} of {self.own.name}')
 
     @property
     def data(self):
@@ -597,7 +608,7 @@ class SimulatedPairs:
 
     def _fresh(self, places):
         from ecgclip.simulate import simulate
-        d = simulate(len(places), self.seed, language=self.language, start=self.epoch*self.n + int(places[0]))
+        d = simulate(len(places), self.seed, language=self.language, start=self.epoch*self.n + int(places[0]), progress=False)
         return d.signals, list(d.reports), pair_facts(d.reports, [{f.key for f in o} for o in d.findings]) if self.facts else None
 
     def _places(self, idxs):
@@ -648,14 +659,21 @@ class PairLoader(DataLoader):
         **kwargs          # of fastai's `DataLoader`
     ):
         super().__init__(dataset, bs, **kwargs)
+        self.split_idx = split_idx
         self.rng, self.batch_tfms = random.Random(seed), Pipeline(deepcopy(batch_tfms or []), split_idx)
         for t in self.batch_tfms.fs: t.inplace = True   # a batch is nobody else's
     def before_iter(self):
+        "Begin an epoch: other variations, and other simulated pairs, than in the last one."
         super().before_iter()
         reseed(self.batch_tfms.fs, _next(self.rng))   # each epoch varies otherwise, in a way that the order's generator decides
         if isinstance(self.dataset, SimulatedPairs): self.dataset.begin_epoch(self.dataset.epoch + 1)   # other pairs than last time
-    def create_batch(self, b): return self.dataset.batch(b)
-    def retain(self, res, b): return res
+    def create_batch(self, b):
+        "The batch of some places in the data, as `Pairs.batch` gives it."
+        return self.dataset.batch(b)
+    def retain(self, res, b):
+        "The batch as it is: fastai would give it the types of single items."
+        return res
+    def __repr__(self): return f'{len(self)} batches of {self.bs} from {self.dataset!r}' + (f', varied by {", ".join(map(repr, self.batch_tfms.fs))}' if self.split_idx == 0 and self.batch_tfms.fs else '')
     def after_batch(self, b):
         "Stored images travel as they are stored and become floats on the device; signals are varied there."
         store = self.dataset.store
@@ -677,19 +695,17 @@ class ECGDataLoaders(DataLoaders):
             if dl.dataset not in pairs: dl.dataset.tokenize(tokenizer)
         tokens, rows = _distinct_tokens(tokenizer, *(p.data.reports for p in pairs))
         for p, r in zip(pairs, rows): p.tokens, p.token_rows = tokens, r
+        self.tokenizer = tokenizer
         return self
     @property
     def train_reports(self):
+        "The reports of training; with simulated pairs, as many as a vocabulary is made from."
         train = self.loaders[0].dataset
         return train.example_reports if isinstance(train, SimulatedPairs) else train.data.reports
 
-    def show_batch(self, max_n=2, split=0, **kwargs):
-        "Draw the first ECGs of a batch on the clinical grid, each under its report."
-        import matplotlib.pyplot as plt
-        from ecgclip.core import plot_ecg
-        pairs = self.loaders[split].dataset
-        ids = range(max_n) if isinstance(pairs, SimulatedPairs) else self.loaders[split].get_idxs()[:max_n]
-        return [plot_ecg(pairs.data.ecg(i), title=pairs.data.reports[i], fig=plt.figure(), **kwargs) for i in ids]
+    def __repr__(self):
+        if not hasattr(self, 'plan'): return f'{type(self).__name__}: ' + '; '.join(map(repr, self.loaders))
+        return str(self.plan) + ('' if hasattr(self, 'tokenizer') else '; no tokens yet: pretrain_learner makes them')
 
 @dataclass(frozen=True)
 class LoaderPlan:
@@ -804,3 +820,98 @@ def ecg_dataloaders(
     if tokenize is not None: dls.tokenize(tokenize)
     if verbose: print(dls.plan, *_doubts(valid), sep='\n')
     return dls
+
+# %% ../nbs/05_loaders.ipynb #cb65168d
+@patch
+def look(self:PairLoader,
+    n,            # pairs
+    unique=False  # the first one n times, each time varied otherwise
+):                # ECGs as the batch has them `(n,12,5000)`, the same as they are recorded, rows of the data
+    "Pairs as the next batch would begin. Nothing of the training to come changes. Of simulated pairs the first ones are taken."
+    state, data = self.rng.getstate(), self.dataset.data
+    try: rows = list(range(len(data))) if isinstance(self.dataset, SimulatedPairs) else list(self.get_idxs())
+    finally: self.rng.setstate(state)
+    rows = rows[:1]*n if unique else rows[:n]
+    ecgs = TensorECG(torch.from_numpy(np.array(data.ecgs(rows))))
+    if self.dataset.store is not None: return ecgs, ecgs, rows   # stored images are not varied
+    tfms = deepcopy(self.batch_tfms)
+    reseed(tfms.fs, _next(self.rng))
+    return tfms((ecgs.clone(),))[0], ecgs, rows
+
+def _of_batch(dl, b, n):
+    "The same as `look` for a batch that is there already."
+    if isinstance(dl.dataset, SimulatedPairs): raise ConfigError('show_batch', 'a batch does not hold the words of simulated reports', 'Leave b out: show_batch() takes pairs by itself.')
+    rows, data = b[2][:n, 0].tolist(), dl.dataset.data
+    stored = TensorECG(torch.from_numpy(np.array(data.ecgs(rows))))
+    return (b[0][:n].cpu() if b[0].ndim == 3 else stored), stored, rows
+
+def _seen(ecg, images, lead):
+    "Images of one lead `(3,T,H,W)` of an ECG `(12,5000)`."
+    i = LEADS.index(standard_lead(lead))
+    return images(torch.as_tensor(ecg)[None].float())[0, :, 3*i:3*i+3].float().transpose(0, 1).numpy()
+
+@patch
+def show_batch(self:PairLoader,
+    b=None,        # a batch of this loader; nothing takes pairs as the next one would have them
+    max_n=4,       # pairs
+    *,
+    images=None,   # an `ECGToImages`: also draw what an image tower sees of `lead`
+    lead='II',     # of those images
+    unique=False,  # one ECG `max_n` times, each time varied otherwise
+    columns=None,  # pairs side by side; nothing means two, or one with images
+    path=None      # also save the picture there
+):
+    "Draw pairs as they train: ECGs on the clinical grid, varied as they are for training, each above its report."
+    ecgs, stored, rows = self.look(max_n, unique) if b is None else _of_batch(self, b, max_n)
+    data, tfms = self.dataset.data, self.batch_tfms.fs if self.split_idx == 0 and self.dataset.store is None else []
+    changed = [not torch.equal(a, o) for a, o in zip(ecgs, stored)]
+    captions = [[(f'{data.df.record[i]}{", varied" if c else ""}', FAINT), data.reports[i]] for i, c in zip(rows, changed)]
+    seen = None if images is None else [_seen(x, images, lead) for x in ecgs]
+    title = f'Varied by {", ".join(type(t).__name__ for t in tfms)}' if any(changed) else ''
+    draw_ecgs(ecgs, captions=captions, images=seen, title=title, columns=columns or (1 if seen or len(rows) < 2 else 2), path=path)
+
+@patch
+def show_batch(self:ECGDataLoaders,
+    b=None,        # a batch; nothing takes pairs as the next one would have them
+    max_n=4,       # pairs
+    split=0,       # 0 for training, 1 for validation
+    *,
+    images=False,  # also draw what an image tower of these settings sees; or an `ECGToImages` of one's own
+    **kwargs       # of `PairLoader.show_batch`: `lead`, `unique`, `columns`, `path`
+):
+    "Draw pairs as they train, each ECG above its report."
+    if images is True: images = ECGToImages.from_preset(self.config.image_preset, **self.config.image_args)
+    self.loaders[split].show_batch(b, max_n, images=images or None, **kwargs)
+
+# %% ../nbs/05_loaders.ipynb #ea420d7a
+def _instead(what, why, how):
+    "A verb of fastai that has no meaning here."
+    raise ConfigError(what, why, how)
+
+@patch
+def test_dl(self:ECGDataLoaders,
+    test_items,       # an `ECGData`
+    rm_type_tfms=None, with_labels=True, # of fastai; without effect, since pairs always have both sides
+    **kwargs          # of `PairLoader`, such as `bs`
+)->PairLoader:
+    "A loader of other records, in their order, unvaried, with the tokenizer of these loaders. Raises `ConfigError` for what is no `ECGData`, or without a tokenizer."
+    if not isinstance(test_items, ECGData): _instead('test_dl', f'{type(test_items).__name__} is no ECGData', 'Read records with open_data or read_manifest; for ECGs without reports use model.encode_ecg.')
+    if not hasattr(self, 'tokenizer'): _instead('test_dl', 'no tokenizer yet', 'Make the Learner with pretrain_learner.')
+    pairs = Pairs(test_items.grouped(self.config.groups_by)).tokenize(self.tokenizer)
+    if self.config.loss == 'multi': pairs.with_facts()
+    return PairLoader(pairs, **(dict(bs=self.valid.bs, split_idx=1, device=self.device) | kwargs))
+
+@patch
+def add_tfms(self:ECGDataLoaders, tfms, event='after_batch', loaders=None):
+    "Raises `ConfigError`: transforms are given when the loaders are made."
+    _instead('add_tfms', 'these loaders take transforms when they are made', 'ecg_dataloaders(data, config=config, batch_tfms=[...]), such as those of ecg_augment.')
+
+@patch
+def new_empty(self:ECGDataLoaders):
+    "Raises `ConfigError`: fastai's export needs it, which is a pickle."
+    _instead('export', 'a pickle can run code when it is read', 'Write a checkpoint folder with learn.save_pretrained(folder), read it with load_pretrained(folder).')
+
+@patch(as_prop=True)
+def vocab(self:ECGDataLoaders):
+    "Raises `ConfigError`: there are no classes."
+    _instead('vocab', 'reports are free text, there are no classes', 'dls.train_reports lists the reports; the tokenizer is learn.model.text.tokenizer.')

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fastcore.imports import IN_NOTEBOOK
 
 from .core import FS, LEADS, N_LEADS, N_SAMPLES, ECGClipError, ECGReadError, ManifestError, plot_ecg, replace_folder, use_chinese_font
 from .data import SPLITS, ECGData, _Files, _checksum, _hash_splits, _split_item, _leave_out, _skipped, describe, read_record
@@ -210,15 +209,15 @@ def _run_all(todo, job, workers):
 
 def _write_all(data, folder, plan, max_bad, workers, progress):
     "Write what is missing. Raises `ManifestError` as soon as too many records are known to be bad."
-    from tqdm.auto import tqdm
+    from ecgclip.progress import bar
     size, n = plan['shard'], len(data)
     done, bad = _finished(folder, -(-n//size), data, size), 0
     job = dict(folder=folder, store=data.store, rows=data.rows, shard=size, dtype=plan['dtype'])
     todo = [k for k in range(-(-n//size)) if k not in done]
     already = sum(done.values())
-    with tqdm(total=n, initial=already, desc='records', unit=' ECG', disable=None if progress and not IN_NOTEBOOK else not progress, smoothing=.05) as bar:
+    with bar(what='records', total=n, done=already, unit='ECG', show=progress) as shown:
         for _, good, left in _run_all(todo, job, workers or _cores()):
-            bar.update(good + left)
+            shown.update(good + left)
             bad += left
             if bad > max_bad*n: break
     return already

@@ -218,7 +218,7 @@ def fine_tune(
 )->np.ndarray:           # (M,C) log odds on the test records
     "Scores of a copy of the encoder that is trained with a linear head on labels; `model` itself stays as it is."
     import copy
-    from ecgclip.terminal import progress as shown_progress
+    from ecgclip.progress import bar
     y = torch.as_tensor(np.asarray(labels, np.float32))
     kept, device = labelled_share(train.patients, fraction, seed), _device(model)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
@@ -229,7 +229,7 @@ def fine_tune(
         steps = epochs*max(1, -(-len(kept)//batch_size))
         sched = torch.optim.lr_scheduler.OneCycleLR(opt, [lr_rate/10, lr_rate], total_steps=steps)
         best, state, rng = -np.inf, None, np.random.default_rng(seed)
-        for _ in shown_progress(range(epochs), 'fine-tuning', unit=' epochs', show=progress):
+        for _ in bar(range(epochs), 'fine-tuning', unit='epoch', show=progress):
             enc.train()
             order = rng.permutation(kept)
             for i in range(0, len(order), batch_size):

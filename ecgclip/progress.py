@@ -13,11 +13,14 @@ from contextlib import contextmanager
 
 from fastcore.imports import IN_NOTEBOOK
 
+from .terminal import progress
+
 # %% ../nbs/00g_progress.ipynb #f25874af
+def _silent(): return bool(os.environ.get('IN_TEST') or os.environ.get('ECGCLIP_QUIET')) or os.environ.get('RANK', '0') != '0'
+
 def watched()->bool:
     "Whether a bar would be seen: in a notebook or on a terminal, by the first process of a run, unless `ECGCLIP_QUIET` is set (see `quiet`)."
-    if os.environ.get('IN_TEST') or os.environ.get('ECGCLIP_QUIET') or os.environ.get('RANK', '0') != '0': return False
-    return IN_NOTEBOOK or sys.stderr.isatty()
+    return not _silent() and (IN_NOTEBOOK or sys.stderr.isatty())
 
 @contextmanager
 def quiet():
@@ -40,10 +43,10 @@ def bar(
     show=True,   # False never shows it
     wait=2.,     # seconds before it appears
     file=None    # where to draw; nothing means the notebook or stderr
-):               # a tqdm bar: go through it, or use it by `with`
-    "A progress bar with the time left, which appears after `wait` seconds where somebody looks on."
-    from tqdm.auto import tqdm
+):               # a bar: go through it, or use it by `with`
+    "A progress bar with the time left, which appears after `wait` seconds where somebody looks on; a log gets a line now and then (see [terminal](00f_terminal.ipynb))."
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')   # a notebook without ipywidgets gets a bar of text, which is all right
-        return tqdm(items, desc=what or None, total=total, initial=done, unit=unit, disable=not (show and (file is not None or watched())), delay=wait, leave=False,
-                    dynamic_ncols=file is None, file=file, miniters=1 if wait else None)
+        if file is None: return progress(items, what, total=total, initial=done, unit=f' {unit}', show=show and not _silent())
+        from tqdm import tqdm
+        return tqdm(items, desc=what or None, total=total, initial=done, unit=unit, disable=not show, delay=wait, leave=False, file=file, miniters=1 if wait else None)

@@ -18,6 +18,7 @@ from itertools import combinations
 import numpy as np
 
 from .core import FS, LEADS, N_SAMPLES, ConfigError
+from .progress import bar
 from .heart import (ATRIAL, Atria, Heart, N_SEGMENTS, KIND, LV, P_STEP, QRS_LEAD, RV, SEGMENTS, SEPTUM, STT_STEP, activation, beat, draw_heart, fibrillation, flutter, heart_leads, lay_down, lead_field, lead_weights,
                            p_wave, qt_of, rotation, rr_intervals, segments, twelve)
 from .recording import record
@@ -1076,6 +1077,18 @@ class Simulated:
     reports: list        # n texts
     truth: list          # n dictionaries
     def __len__(self): return len(self.signals)
+    def __repr__(self):
+        kinds = len({f.key for o in self.findings for f in o})
+        return f'{len(self)} simulated ECGs of {self.signals.shape[-1]} samples with {kinds} kinds of findings; the first report: {self.reports[0] if self.reports else "none"}'
+    def show(self,
+        max_n=4,   # ECGs
+        columns=2, # side by side
+        path=None  # also save the picture there
+    ):
+        "Draw the first ECGs on the clinical grid, each above its report."
+        from ecgclip.gallery import draw_ecgs
+        n = min(max_n, len(self))
+        draw_ecgs(self.signals[:n], captions=self.reports[:n], columns=min(columns, n), path=path)
 
 def _spans(c, t, qrs_end, t_end, odd, true, fs, n):
     "Samples that show each finding, (k,2), by key; rhythms show over the whole record."
@@ -1164,14 +1177,16 @@ def _wanted(findings, rng):
     return dict(sorted(d.items(), key=lambda kv: order.index(EFFECTS[kv[0]].group)))
 
 def simulate(
-    n:int,                 # how many
-    seed:int=0,            # of every random choice
-    *, language:str='zh',  # of the reports: 'zh', 'en', or 'both' for a mixture
-    findings=None,         # names of `EFFECTS` that each ECG shall have, perhaps with a severity each; nothing means a draw for each
-    recording=True,        # as a device stores it; False gives the clean leads
-    detail:str='report',   # 'report' varies all that reports vary in; 'full' states every finding; 'headline' the one main conclusion
-    start:int=0,           # the first record
-    fs:int=FS              # samples a second
+    n:int,              # how many
+    seed:int=0,         # of every random choice
+    *,
+    language:str='zh',  # of the reports: 'zh', 'en', or 'both' for a mixture
+    findings=None,      # names of `EFFECTS` that each ECG shall have, perhaps with a severity each; nothing means a draw for each
+    recording=True,     # as a device stores it; False gives the clean leads
+    detail:str='report', # 'report' varies all that reports vary in; 'full' states every finding; 'headline' the one main conclusion
+    start:int=0,        # the first record
+    fs:int=FS,          # samples a second
+    progress:bool=True  # a bar with the time left, where it takes a while and somebody looks on
 )->Simulated:
     """ECGs of 10 s with reports and the truth. Record `i` of a seed is the same however many are asked for, and by however many workers.
 
@@ -1179,7 +1194,7 @@ def simulate(
     for name, v, known in (('language', language, ('zh', 'en', 'both')), ('detail', detail, ('report', 'full', 'headline'))):
         if v not in known: raise ConfigError(name, f'{v!r} is not known', f'Give one of {", ".join(known)}.')
     out = Simulated(np.empty((n, len(LEADS), int(fs*N_SAMPLES/FS)), np.float32), [], [], [])
-    for k in range(n):
+    for k in bar(range(n), 'simulated ECGs', unit='ECG', show=progress):
         out.signals[k], f, r, t = simulate_one(seed, start + k, language=language, findings=findings, recording=recording, detail=detail, fs=fs)
         out.findings.append(f); out.reports.append(r); out.truth.append(t)
     return out

@@ -198,8 +198,8 @@ def _challenge(folder, progress):
     return pd.DataFrame(rows).assign(_system='snomed'), [f'{len(other)} files without a header are no records of the set: {", ".join(other)[:200]}']*bool(other)
 
 def _bar(items, what, progress):
-    from tqdm.auto import tqdm
-    return tqdm(items, desc=what, disable=not progress or len(items) < 1000, leave=False)
+    from ecgclip.progress import bar
+    return bar(items, what, show=progress)
 
 # %% ../nbs/02b_sources.ipynb #be77a3a7
 def _cpsc(folder, progress):

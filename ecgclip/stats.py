@@ -278,6 +278,7 @@ class Comparison:
     p: float  # two-sided
     test: str  # how it was tested
     def __str__(self): return f'difference {self.difference}, p = {self.p:.2g} ({self.test})'
+    __repr__ = __str__
 
 def delong_test(
     y,  # (N,) 0 or 1

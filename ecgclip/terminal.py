@@ -93,6 +93,7 @@ class PlainProgress:
         self.begun, self.next = clock(), clock() + 10
     def __enter__(self): return self
     def __exit__(self, *_): pass
+    def close(self): pass
     def __iter__(self):
         for o in self.items: yield o; self.update(1)
     def update(self, n=1):
