@@ -284,6 +284,7 @@ def plot_map(
     smooth=.04,      # seconds over which values are averaged for the picture
     truth=None,      # (12,5000) bool: stretches to mark in green, see `truth_mask`
     width=11,        # inches
+    note=None,       # under the sheet; nothing: what the colours mean
     path=None        # also save the picture there
 ):                   # the matplotlib figure
     "Draw a map behind an ECG on the clinical grid."
@@ -295,7 +296,7 @@ def plot_map(
         fig = plt.figure(figsize=(width, tall + .75))
         ax = fig.add_axes([.01, .3/(tall + .75), (width - bars)*.97/width, tall/(tall + .75)])
         title = title if title is not None else ' · '.join([*([f'{m.query} ({m.score:.2f})'] if m.query else []), m.method])
-        plot_ecg(ecg, ax=ax, layout=layout, title=title, note='red: for the query, blue: against it' if m.per_lead else 'red: looked at more than elsewhere, blue: less (all leads alike)')
+        plot_ecg(ecg, ax=ax, layout=layout, title=title, note=note if note is not None else 'red: for the query, blue: against it' if m.per_lead else 'red: looked at more than elsewhere, blue: less (all leads alike)')
         if m.per_lead: _shade(ax, sheet, m.smoothed(smooth))
         else: _shade(ax, sheet, m.smoothed(smooth)*m.values.size - 1, least=.5)   # an even share is 1
         if truth is not None: _mark(ax, sheet, truth)
