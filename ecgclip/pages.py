@@ -7,7 +7,7 @@ Docs: https://ecgclip.github.io/ecgclip/pages.html.md"""
 # %% auto #0
 __all__ = ['PARTS', 'Section', 'Evaluation', 'evaluate_model', 'display_name', 'to_markdown', 'to_latex', 'to_html', 'to_plain',
            'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane', 'plot_embedding',
-           'draw', 'to_page', 'save_evaluation', 'save_protocol']
+           'draw', 'to_page', 'to_report', 'save_evaluation', 'save_protocol']
 
 # %% ../nbs/13d_pages.ipynb #77eecf21
 import base64, hashlib, html, io, json, os
@@ -473,6 +473,12 @@ def to_page(
     about = ', '.join(f'{k} {v}' for k, v in ev.about.items())
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(ev.name)}</title><style>{_STYLE}</style><h1>{html.escape(ev.name)}</h1><p>{html.escape(about)}</p>' + ''.join(map(sec, ev.sections)) + '</html>\n'
 
+def to_report(
+    ev:Evaluation
+)->dict:       # for JSON: name, about, sections of rows, and what `compare` needs of scores and ranks
+    "What `save_evaluation` writes as `report.json`, and `compare` reads."
+    return dict(name=ev.name, about=ev.about, sections={s.name: dict(title=s.title, note=s.note, rows=to_plain(s.table)) for s in ev.sections}, scores=_stored(ev))
+
 def save_evaluation(
     ev:Evaluation,
     folder,         # replaced as a whole if it exists
@@ -488,8 +494,7 @@ def save_evaluation(
             (tmp/f'{s.name}.tex').write_text(to_latex(_named(s.shown, language)) + '\n', encoding='utf-8')
         for k, f in figs.items():
             (tmp/f'{k}.png').write_bytes(_png(f, _PRINT)); (tmp/f'{k}.pdf').write_bytes(_pdf(f))
-        (tmp/'report.json').write_text(json.dumps(dict(name=ev.name, about=ev.about, sections={s.name: dict(title=s.title, note=s.note, rows=to_plain(s.table)) for s in ev.sections},
-                                                       scores=_stored(ev)), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        (tmp/'report.json').write_text(json.dumps(to_report(ev), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
         (tmp/'report.html').write_text(to_page(ev, pictures), encoding='utf-8')
     return Path(folder)
 
