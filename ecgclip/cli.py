@@ -480,7 +480,7 @@ def _evaluate_parser():
     g.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s, 2000 if only retrieval is judged)')
     g.add_argument('--least', type=int, default=5, metavar='N', help='validation positives that a finding needs to get a threshold (default: %(default)s); with fewer it is never called')
     g.add_argument('--cache', metavar='FOLDER', help='where frozen features are kept')
-    g.add_argument('--embedding', choices=('pca', 'umap'), default='pca', help='how embeddings are drawn (default: %(default)s)')
+    g.add_argument('--embedding', choices=('pca', 'umap', 'auto'), default='pca', help='how embeddings are drawn; auto: by UMAP where it is installed (default: %(default)s)')
     g.add_argument('--save-findings', action='store_true', help='write names, scaling and thresholds of the findings, chosen on validation records, into the checkpoint, for model.predict')
     g = p.add_argument_group('published protocols')
     g.add_argument('--protocol', choices=('merl',), help='fill the table of this protocol; DATA is a folder with its splits and the records')

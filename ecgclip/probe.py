@@ -9,7 +9,7 @@ __all__ = ['FRACTIONS', 'FEW', 'LEAD_SETS', 'LENGTHS', 'frozen_features', 'probe
            'demographics', 'linear_probe', 'knn', 'fine_tune', 'embed_reduced']
 
 # %% ../nbs/13b_probe.ipynb #2e19afce
-import hashlib, json, os
+import copy, hashlib, json, os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,6 +149,29 @@ def _marked(table):
     few = table.records < FEW
     return table.assign(remark=np.where(few, f'fewer than {FEW} records', '')) if few.any() else table
 
+def _feature_sets(model, sets, seeds, untrained, cache, batch_size):
+    "Kind of features -> for each seed, those of the training, test and validation records (nothing where there are none)."
+    each = lambda f: tuple(f(d) if d is not None else None for d in sets)
+    frozen = lambda m: each(lambda d: frozen_features(m, d, cache=cache, batch_size=batch_size))
+    train, out = sets[0], dict(trained=[frozen(model)]*len(seeds))
+    if untrained and _has_untrained(model): out['untrained'] = [frozen(untrained_copy(model, s)) for s in seeds]
+    if np.isfinite(train.df.age.to_numpy(float)).any() or (train.df.sex != '').any(): out['age and sex'] = [each(lambda d: demographics(d, train))]*len(seeds)
+    return out
+
+def _probe_share(features, labels, valid_labels, patients, fraction, seeds):
+    "Scores of probes on a share of the labels, one for each seed, and which training records each saw."
+    kept = [labelled_share(patients, fraction, s) for s in seeds]
+    def one(train, test, valid, k):
+        c = choose_c(train[k], labels[k], valid, valid_labels) if valid is not None else .01
+        return probe_scores(train[k], labels[k], test, c=c)
+    return [one(*f, k) for f, k in zip(features, kept)], kept
+
+def _probe_table(rows):
+    "Rows by (share, kind) as a table."
+    import pandas as pd
+    t = _marked(pd.DataFrame.from_dict(rows, orient='index'))
+    return t.set_axis(pd.MultiIndex.from_tuples(t.index, names=['labels', 'features']))
+
 def linear_probe(
     model,              # its encoder is frozen
     train, test,        # `ECGData`
@@ -166,27 +189,15 @@ def linear_probe(
     labels, test_labels = np.asarray(labels, float), np.asarray(test_labels, float)
     if labels.shape[0] != len(train) or test_labels.shape != (len(test), labels.shape[1]): raise ECGClipError('labels', f'shapes {labels.shape} and {test_labels.shape} for {len(train)} and {len(test)} records', 'Give a row a record, a column a class.')
     classes = list(classes or [f'class {i}' for i in range(labels.shape[1])])
-    feats = lambda m, d: frozen_features(m, d, cache=cache, batch_size=batch_size)
-    kinds = dict(trained=[(feats(model, train), feats(model, test), feats(model, valid) if valid is not None else None)]*len(seeds))
-    if untrained and _has_untrained(model): kinds['untrained'] = [tuple(feats(u, d) if d is not None else None for d in (train, test, valid)) for u in (untrained_copy(model, s) for s in seeds)]
-    if np.isfinite(train.df.age.to_numpy(float)).any() or (train.df.sex != '').any():
-        kinds['age and sex'] = [(demographics(train), demographics(test, train), demographics(valid, train) if valid is not None else None)]*len(seeds)
-    rows, full = {}, None
+    kinds, rows, full = _feature_sets(model, (train, test, valid), seeds, untrained, cache, batch_size), {}, None
     for f in fractions:
-        for kind, sets in kinds.items():
+        for kind, features in kinds.items():
             n = len(seeds) if f < 1 or kind == 'untrained' else 1
-            kept = [labelled_share(train.patients, f, s) for s in seeds[:n]]
-            scores = []
-            for (a, b, v), k in zip(sets, kept):
-                c = choose_c(a[k], labels[k], v, valid_labels) if v is not None else .01
-                scores.append(probe_scores(a[k], labels[k], b, c=c))
+            scores, kept = _probe_share(features[:n], labels, valid_labels, train.patients, f, seeds[:n])
             tables = [class_table(test_labels, s, classes, test.patients, rare_below=rare_below, n_boot=n_boot) for s in scores]
             rows[f'{f:.0%}', kind] = _row(tables, kept)
             if kind == 'trained': full = tables[0], scores[0]
-    import pandas as pd
-    table = _marked(pd.DataFrame.from_dict(rows, orient='index'))
-    table.index = pd.MultiIndex.from_tuples(table.index, names=['labels', 'features'])
-    return Probe(table, classes, *full)
+    return Probe(_probe_table(rows), classes, *full)
 
 # %% ../nbs/13b_probe.ipynb #e502e482
 def knn(
@@ -207,6 +218,39 @@ def knn(
     return torch.cat(out).numpy()
 
 # %% ../nbs/13b_probe.ipynb #84523cd7
+class _Tuned(torch.nn.Module):
+    "A copy of a model's encoder with a linear head for `n` classes: ECGs to log odds."
+    def __init__(self, model, n):
+        super().__init__()
+        self.enc = copy.deepcopy(model.ecg).requires_grad_(True)
+        self.head = torch.nn.Linear(self.enc.dim, n)
+    def forward(self, x): return self.head(self.enc(x).float())
+
+def _known_loss(logits, labels):
+    "Cross-entropy of the labels that are known."
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(labels), weight=(~torch.isnan(labels)).float())
+
+def _tuning(net, lr_rate, weight_decay, steps):
+    "Optimizer and schedule: the encoder at a tenth of the head's rate."
+    rates = [lr_rate/10, lr_rate]
+    opt = torch.optim.AdamW([dict(params=p.parameters(), lr=r) for p, r in zip((net.enc, net.head), rates)], weight_decay=weight_decay)
+    return opt, torch.optim.lr_scheduler.OneCycleLR(opt, rates, total_steps=steps)
+
+def _tune_epoch(net, opt, sched, data, y, order, batch_size):
+    "One pass over the records `order`."
+    net.train()
+    for rows in np.split(order, range(batch_size, len(order), batch_size)):
+        device = net.head.weight.device
+        loss = _known_loss(net(torch.from_numpy(data.ecgs(rows)).to(device)), y[rows].to(device))
+        opt.zero_grad(); loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.)
+        opt.step(); sched.step()
+
+@torch.no_grad()
+def _net_scores(net, data, batch_size):
+    net.eval()
+    return np.concatenate([net(torch.from_numpy(data.ecgs(range(i, min(i + batch_size, len(data))))).to(net.head.weight.device)).cpu().numpy() for i in range(0, len(data), batch_size)])
+
 def fine_tune(
     model,
     train, labels,       # `ECGData` and (N,C) 0, 1 or NaN
@@ -217,39 +261,20 @@ def fine_tune(
     seed=0, progress=False
 )->np.ndarray:           # (M,C) log odds on the test records
     "Scores of a copy of the encoder that is trained with a linear head on labels; `model` itself stays as it is."
-    import copy
     from tqdm.auto import tqdm
-    y = torch.as_tensor(np.asarray(labels, np.float32))
-    kept, device = labelled_share(train.patients, fraction, seed), _device(model)
+    y, kept, device = torch.as_tensor(np.asarray(labels, np.float32)), labelled_share(train.patients, fraction, seed), _device(model)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
         torch.manual_seed(seed)
-        enc = copy.deepcopy(model.ecg).to(device).requires_grad_(True)
-        head = torch.nn.Linear(enc.dim, y.shape[1]).to(device)
-        opt = torch.optim.AdamW([dict(params=enc.parameters(), lr=lr_rate/10), dict(params=head.parameters(), lr=lr_rate)], weight_decay=weight_decay)
-        steps = epochs*max(1, -(-len(kept)//batch_size))
-        sched = torch.optim.lr_scheduler.OneCycleLR(opt, [lr_rate/10, lr_rate], total_steps=steps)
+        net = _Tuned(model, y.shape[1]).to(device)
+        opt, sched = _tuning(net, lr_rate, weight_decay, epochs*max(1, -(-len(kept)//batch_size)))
         best, state, rng = -np.inf, None, np.random.default_rng(seed)
         for _ in tqdm(range(epochs), disable=not progress):
-            enc.train()
-            order = rng.permutation(kept)
-            for i in range(0, len(order), batch_size):
-                rows = order[i:i + batch_size]
-                t = y[rows].to(device)
-                loss = torch.nn.functional.binary_cross_entropy_with_logits(head(enc(torch.from_numpy(train.ecgs(rows)).to(device)).float()), torch.nan_to_num(t), weight=(~torch.isnan(t)).float())
-                opt.zero_grad(); loss.backward()
-                torch.nn.utils.clip_grad_norm_([*enc.parameters(), *head.parameters()], 1.)
-                opt.step(); sched.step()
-            if valid is not None:
-                v = class_table(valid_labels, _head_scores(enc, head, valid, batch_size, device), list(range(y.shape[1])), n_boot=0, rare_below=1).auc['mean']
-                if v > best: best, state = v, [{k: p.clone() for k, p in m.state_dict().items()} for m in (enc, head)]
-        if state:
-            for m, d in zip((enc, head), state): m.load_state_dict(d)
-        return _head_scores(enc, head, test, batch_size, device)
-
-@torch.no_grad()
-def _head_scores(enc, head, data, batch_size, device):
-    enc.eval()
-    return np.concatenate([head(enc(torch.from_numpy(data.ecgs(range(i, min(i + batch_size, len(data))))).to(device)).float()).cpu().numpy() for i in range(0, len(data), batch_size)])
+            _tune_epoch(net, opt, sched, train, y, rng.permutation(kept), batch_size)
+            if valid is None: continue
+            v = class_table(valid_labels, _net_scores(net, valid, batch_size), list(range(y.shape[1])), n_boot=0, rare_below=1).auc['mean']
+            if v > best: best, state = v, {k: p.clone() for k, p in net.state_dict().items()}
+        if state: net.load_state_dict(state)
+        return _net_scores(net, test, batch_size)
 
 # %% ../nbs/13b_probe.ipynb #10d956cf
 LEAD_SETS = {12: LEADS, 6: LEADS[:6], 3: ('I', 'II', 'V2'), 2: ('I', 'II'), 1: ('I',)}

@@ -17,8 +17,8 @@ import numpy as np
 
 from .core import ECGClipError, N_SAMPLES
 from .data import ECGData, _Files
-from .evaluation import Adapter, class_directions, class_table, embed_ecgs
-from .probe import FRACTIONS, choose_c, frozen_features, labelled_share, probe_scores
+from .evaluation import _has_words, class_directions, class_table, embed_ecgs
+from .probe import FRACTIONS, _probe_share, frozen_features
 from .prompts import prompt_bank
 
 # %% ../nbs/13c_protocols.ipynb #758bcf58
@@ -158,6 +158,33 @@ def ckepe_prompts(
     "MERL's own prompts, one a class; its class names are those of the tables."
     return {k: dict(present=[v]) for k, v in json.loads(Path(path).read_text(encoding='utf-8')).items()}
 
+def _on_disk(folder, task, paths, max_missing):
+    "The three sets of a task, and how many of their records are there. Raises `ECGClipError` where too many test records lack."
+    sets = {s: protocol_data(folder, task, s, paths=paths) for s in _SPLITS}
+    counts = {s: (len(d[0]), d[3]) for s, d in sets.items()}
+    there, n = counts['test']
+    if there < (1 - max_missing)*n:
+        raise ECGClipError(folder, f'{_MERL[task].title}: {there} of {n} test records are there', 'Get the whole data set; --partial runs on what is there, which no published figure can stand beside.')
+    return sets, counts
+
+def _asked(model, task, data, classes, language, prompts, batch_size, progress):
+    "Zero-shot scores of a task."
+    bank = prompts or prompt_bank(_MERL[task].bank, language)
+    return (embed_ecgs(model, data, batch_size, progress) @ class_directions(model, {c: bank[c] for c in classes}).T).numpy()
+
+def _probed(model, sets, fractions, seeds, cache, batch_size):
+    "Share of the training labels -> scores of linear probes, one for each seed; all labels need one."
+    (train, y, *_), (_, y_valid, *_) = sets['train'], sets['val']
+    if not fractions or len(train) < 2: return {}
+    features = tuple(frozen_features(model, sets[s][0], cache=cache, batch_size=batch_size) if len(sets[s][0]) else None for s in ('train', 'test', 'val'))
+    some = lambda share: seeds if share < 1 else seeds[:1]
+    return {f'{f:.0%}': _probe_share([features]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
+
+def _report_rows(ours, settings, name):
+    "Our rows, each above the published ones of its setting."
+    def of(s): return [(name, s, ours[s], 'measured by this run')]*(s in ours) + [r for r in _published_rows() if r[1] == s]
+    return [r for s in settings for r in of(s)]
+
 def run_merl(
     model,
     folder,                # with data_split and the records
@@ -170,34 +197,13 @@ def run_merl(
 )->ProtocolReport:
     "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the published figures."
     paths, ours, counts, details = record_paths(folder), {}, {}, {}
-    asks = not isinstance(model, Adapter) or model._text is not None
     for task in tasks:
-        sets = {s: protocol_data(folder, task, s, paths=paths) for s in _SPLITS}
-        counts[task] = {s: (len(d[0]), d[3]) for s, d in sets.items()}
-        data, y, classes, n = sets['test']
-        if len(data) < (1 - max_missing)*n:
-            raise ECGClipError(folder, f'{_MERL[task].title}: {len(data)} of {n} test records are there', 'Get the whole data set; --partial runs on what is there, which no published figure can stand beside.')
+        sets, counts[task] = _on_disk(folder, task, paths, max_missing)
+        data, y, classes, _ = sets['test']
         if len(data) < 2: continue
-        table = lambda scores: class_table(y, scores, classes, data.patients, rare_below=1, n_boot=n_boot)
-        def note(setting, tables):
+        asked = {'zero-shot': [_asked(model, task, data, classes, language, prompts, batch_size, progress)]} if _has_words(model) else {}
+        for setting, scores in (asked | _probed(model, sets, fractions, seeds, cache, batch_size)).items():
+            tables = [class_table(y, s, classes, data.patients, rare_below=1, n_boot=n_boot) for s in scores]
             details[task, setting] = tables[0]
             ours.setdefault(setting, {})[task] = tuple(100*np.mean([[t[k]['mean'] for k in ('auc', 'auc_low', 'auc_high')] for t in tables], 0))
-        if asks:
-            bank = {c: prompts[c] for c in classes} if prompts else prompt_bank(_MERL[task].bank, language)
-            emb = embed_ecgs(model, data, batch_size, progress)
-            note('zero-shot', [table((emb @ class_directions(model, {c: bank[c] for c in classes}).T).numpy())])
-        train, valid = sets['train'], sets['val']
-        if fractions and len(train[0]) > 1:
-            f = {s: frozen_features(model, d[0], cache=cache, batch_size=batch_size) if len(d[0]) else None for s, d in sets.items()}
-            for share in fractions:
-                tables = []
-                for seed in seeds[:len(seeds) if share < 1 else 1]:
-                    k = labelled_share(train[0].patients, share, seed)
-                    c = choose_c(f['train'][k], train[1][k], f['val'], valid[1]) if f['val'] is not None else .01
-                    tables.append(table(probe_scores(f['train'][k], train[1][k], f['test'], c=c)))
-                note(f'{share:.0%}', tables)
-    rows = []
-    for setting in ('zero-shot', *(f'{f:.0%}' for f in fractions)):
-        if setting in ours: rows.append((name, setting, ours[setting], 'measured by this run'))
-        rows += [r for r in _published_rows() if r[1] == setting]
-    return ProtocolReport(rows, counts, details)
+    return ProtocolReport(_report_rows(ours, ('zero-shot', *(f'{f:.0%}' for f in fractions)), name), counts, details)
