@@ -35,7 +35,7 @@ def settings(a, label, seed):
     from ecgclip.core import Config
     base = Config.timesformer(image_preset='published', image_args={}, ecg_args={})
     return base.replace(**ENCODERS[a.size][label], epochs=a.epochs, batch_size=a.batch_size, lr_rate=a.lr_rate, text_encoder=a.text_encoder, seed=seed, device=a.device,
-                        detail='full' if a.data else 'headline', data=a.data, max_tokens=256 if a.data else 64, monitor_epochs=1)
+                        detail='full', data=a.data, max_tokens=256 if a.data else 96, monitor_epochs=1)
 
 def within(minutes, clock):
     "A callback: the schedule follows the clock, and training ends when the time is over."
@@ -183,7 +183,7 @@ def main():
     from ecgclip.data import open_data
     from ecgclip.loaders import pick_device
     a.device = str(pick_device(a.device))
-    data = open_data(a.data, detail='full' if a.data else 'headline')
+    data = open_data(a.data, detail='full')
     labels = [l for l in ENCODERS[a.size] if not a.only or any(l.startswith(o) for o in a.only)]
     paths, todo = {l: [] for l in labels}, [(s, l) for s in a.seeds for l in labels]
     for s, l in todo:

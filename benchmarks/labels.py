@@ -29,7 +29,7 @@ def main():
     from ecgclip.learner import load_pretrained
     from ecgclip.pages import evaluate_model, to_plain
     from ecgclip.prompts import list_tasks
-    data, start = open_data(a.data, detail='full' if a.data else 'headline'), time.process_time()
+    data, start = open_data(a.data), time.process_time()
     ev = evaluate_model(load_pretrained(a.checkpoint, device=a.device), data, task=a.task and (a.task if a.task in list_tasks() else a.task.split(',')), parts=('probe', 'fine_tune'), fractions=tuple(a.fractions),
                         seeds=tuple(a.seeds), n_boot=a.resamples, epochs=a.epochs, name=a.checkpoint)
     print(ev)
