@@ -317,6 +317,7 @@ def _prepare_parser():
     g.add_argument('--language', choices=('zh', 'en'), default='zh', help='of reports that are written from codes or simulated (default: %(default)s)')
     g.add_argument('--reports', choices=('source', 'written'), default='source', help='reports as a public set publishes them, from its codes where it has none; or all written from codes (default: %(default)s)')
     g.add_argument('--splits', choices=('published', 'patient'), default='published', help='a published split where there is one; or 80/10/10 by patient all the same (default: %(default)s)')
+    g.add_argument('--robustness', action='store_true', help='also zero-shot with fewer leads and shorter records')
     g.add_argument('--partial', action='store_true', help='a public set need not be complete: records that are not in the folder are left out')
     g.add_argument('--seed', type=int, default=0, metavar='N', help='of simulated pairs (default: %(default)s)')
     g = p.add_argument_group('reading')
@@ -503,7 +504,7 @@ def _check_options(a, given):
         refuse(('json',), 'not written with --protocol', 'Name a folder with --out; protocol.json is in it.')
         refuse(('split', 'task', 'parts', 'least', 'embedding', 'save_findings', 'data_root'), 'has no effect with --protocol', 'The protocol says what is judged; leave it out.')
     else:
-        refuse(('prompts', 'partial'), 'has no effect without --protocol', 'Add --protocol merl, or leave it out.')
+        refuse(('prompts', 'partial', 'robustness'), 'has no effect without --protocol', 'Add --protocol merl, or leave it out.')
         if not a.out: refuse(('embedding',), 'pictures are written with --out only', 'Name a folder with --out.')
         if 'retrieval' not in a.parts.split(','): refuse(('json',), 'it holds the figures of retrieval, which --parts leaves out', 'Add retrieval to --parts, or take --out, whose report.json holds all figures.')
 
@@ -516,7 +517,7 @@ def _protocol(a, model):
     from ecgclip.protocols import ckepe_prompts, run_merl
     if not a.data or not Path(a.data).is_dir(): raise ECGClipError('--protocol', f'{a.data or "no data"} is no folder', 'Name the folder that holds data_split and the records.')
     report = run_merl(model, a.data, language=a.language or model.config.language, prompts=ckepe_prompts(a.prompts) if a.prompts else None, seeds=tuple(range(a.seeds)), n_boot=a.resamples,
-                      max_missing=1. if a.partial else .01, cache=a.cache, batch_size=a.batch_size, progress=True, name=f'{model.config.ecg_encoder} (this checkpoint)')
+                      max_missing=1. if a.partial else .01, robustness=a.robustness, cache=a.cache, batch_size=a.batch_size, progress=True, name=f'{model.config.ecg_encoder} (this checkpoint)')
     print(report)
     if a.out:
         from ecgclip.pages import save_protocol

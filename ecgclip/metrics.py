@@ -12,6 +12,7 @@ __all__ = ['MetricError', 'Ranks', 'retrieval_ranks', 'retrieval_hits', 'retriev
 # %% ../nbs/10_metrics.ipynb #911e2ee7
 import math
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -139,6 +140,15 @@ def _centred(text, ecg):
     make = lambda *columns: torch.cat([o.view(len(a), -1) for o in columns], 1).float()
     return make(t, a, one), make(e, one, b), c.item(), size.item()*(t.shape[1] + 6)*2.**-24   # Higham 2002, section 3.1
 
+@contextmanager
+def _full_float32():
+    "Products of float32 as the bound of their error supposes, whatever autocast and the precision of products are set to."
+    was = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        with torch.autocast('cpu', enabled=False): yield
+    finally: torch.set_float32_matmul_precision(was)
+
 def _count_on_cpu(text, ecg, ids, thresholds, rows, cols=2048):
     "As `_count_others`, with compiled loops in as many threads as torch has."
     n, count = len(text), _count_block()
@@ -160,8 +170,9 @@ def _count_on_cpu(text, ecg, ids, thresholds, rows, cols=2048):
             n_row += a; n_col[:, c] += b.astype(np.int64)
         return r, n_row, n_col
     out = [(np.zeros(n, np.int64), np.zeros(n, np.int64)) for _ in ids]
-    for r, n_row, n_col in _in_threads(stripe, [slice(i, min(i + rows, n)) for i in range(0, n, rows)]):
-        for k, (a, b) in enumerate(out): a[r] = n_row[k]; b += n_col[k]
+    with _full_float32():
+        for r, n_row, n_col in _in_threads(stripe, [slice(i, min(i + rows, n)) for i in range(0, n, rows)]):
+            for k, (a, b) in enumerate(out): a[r] = n_row[k]; b += n_col[k]
     return [tuple(map(torch.from_numpy, o)) for o in out]
 
 def _in_threads(f, items):

@@ -23,7 +23,7 @@ from .data import ECGData
 from .evaluation import LEAST, _embedded, _has_untrained, _has_words, _retrieval_table, class_directions, class_table, fit_head, retrieval_report, untrained_copy
 from .lexicon import find_term
 from .metrics import bootstrap, bootstrap_ci, retrieval_metrics, retrieval_ranks, roc_auc
-from .probe import FRACTIONS, LEAD_SETS, LENGTHS, demographics, embed_reduced, fine_tune, frozen_features, knn, linear_probe, probe_scores
+from .probe import FRACTIONS, REDUCED, demographics, embed_reduced, fine_tune, frozen_features, knn, linear_probe, probe_scores
 from .prompts import common_findings, prompt_bank, task_classes, task_labels
 from .stats import calibration_error, calibration_figures, curve_band, reliability
 
@@ -112,7 +112,7 @@ def _zero_shot(model, sets, emb, prompts, labels, classes, o):
 def _robustness(model, data, prompts, labels, classes, o):
     import pandas as pd
     d, rows, text, who = class_directions(model, prompts), {}, _text(model, data), np.asarray([str(p) for p in data.patients])
-    for what, leads, seconds in [(f'{n} lead' + 's'*(n > 1), l, 10.) for n, l in LEAD_SETS.items()] + [(f'{s:g} s', LEAD_SETS[12], s) for s in LENGTHS[1:]]:
+    for what, leads, seconds in REDUCED:
         e = embed_reduced(model, data, leads, seconds, o['batch_size'])
         rows[what] = dict(zip(('auc', 'auc_low', 'auc_high'), _mean_auc(labels, (e @ d.T).numpy(), classes, data.patients, o['rare_below'], o['n_boot'])))
         hits = retrieval_metrics(e, text, data.groups, return_hits=True)[1]['mean_recall_group']
@@ -518,14 +518,16 @@ def save_protocol(
     report,   # from `run_merl`
     folder
 )->Path:
-    "Write the table of a protocol as JSON, CSV, Markdown and LaTeX."
-    t = report.table().set_index('system')
+    "Write the table of a protocol, and that of fewer leads and shorter records if there is one, as JSON, CSV, Markdown and LaTeX."
+    tables = dict(protocol=report.table().set_index('system')) | (dict(robustness=report.robustness_table()) if report.reduced else {})
+    warn = 'Records are missing: not the figures of the protocol.' if report.partial else ''
     with new_folder(folder) as tmp:
-        t.to_csv(tmp/'protocol.csv', encoding='utf-8')
-        warn = 'Records are missing: not the figures of the protocol.\n\n' if report.partial else ''
-        (tmp/'protocol.md').write_text(warn + to_markdown(t) + '\n', encoding='utf-8')
-        (tmp/'protocol.tex').write_text(('% ' + warn.strip() + '\n' if warn else '') + to_latex(t) + '\n', encoding='utf-8')
-        (tmp/'protocol.json').write_text(json.dumps(dict(name=report.name, partial=report.partial, counts=report.counts, table=to_plain(t), classes={' '.join(k): to_plain(v) for k, v in report.details.items()}), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        for k, t in tables.items():
+            t.to_csv(tmp/f'{k}.csv', encoding='utf-8')
+            (tmp/f'{k}.md').write_text((f'{warn}\n\n' if warn else '') + to_markdown(t) + '\n', encoding='utf-8')
+            (tmp/f'{k}.tex').write_text((f'% {warn}\n' if warn else '') + to_latex(t) + '\n', encoding='utf-8')
+        d = dict(name=report.name, partial=report.partial, counts=report.counts, table=to_plain(tables['protocol']), classes={' '.join(k): to_plain(v) for k, v in report.details.items()}, reduced=report.reduced)
+        (tmp/'protocol.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     return Path(folder)
 
 def _stored(ev):

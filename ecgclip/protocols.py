@@ -17,8 +17,8 @@ import numpy as np
 
 from .core import ECGClipError, N_SAMPLES
 from .data import ECGData, _Files
-from .evaluation import _has_words, class_directions, class_table, embed_ecgs
-from .probe import FRACTIONS, _probe_share, frozen_features
+from .evaluation import _has_untrained, _has_words, class_directions, class_table, embed_ecgs, untrained_copy
+from .probe import FRACTIONS, REDUCED, _probe_share, embed_reduced, frozen_features
 from .prompts import prompt_bank
 
 # %% ../nbs/13c_protocols.ipynb #758bcf58
@@ -128,6 +128,7 @@ class ProtocolReport:
     counts: dict                # task -> {split: (records on disk, records in the table)}
     details: dict = field(default_factory=dict)  # (task, setting) -> `class_table`
     name: str = 'merl'
+    reduced: dict = field(default_factory=dict)  # task -> {fewer leads or seconds: (value, low, high)}, zero-shot
 
     @property
     def partial(self): return any(a < b for c in self.counts.values() for a, b in c.values())
@@ -141,12 +142,17 @@ class ProtocolReport:
             return dict(system=system, setting=setting) | {_MERL[t].title: cell(figures.get(t)) for t in _MERL} | dict(mean=f'{np.mean(values):.1f}' if len(values) == len(_MERL) else '', source=source)
         return pd.DataFrame([row(*r) for r in self.rows])
 
+    def robustness_table(self):
+        "Zero-shot with fewer leads and shorter records, a column each: a DataFrame of text, a row a task."
+        import pandas as pd
+        return pd.DataFrame.from_dict({_MERL[t].title: {k: f'{v[0]:.1f}' + (f' ({v[1]:.1f} to {v[2]:.1f})' if np.isfinite(v[1]) else '') for k, v in r.items()} for t, r in self.reduced.items()}, orient='index')
+
     def __str__(self):
         lines = [f'Protocol {self.name}: macro AUC in per cent over all classes that can be judged, as papers have it']
         for t, c in self.counts.items(): lines.append(f'  {_MERL[t].title}: ' + ', '.join(f'{s} {a} of {b} records' for s, (a, b) in c.items()))
         lines.append('  Shares are of training labels; the penalty of the probe is chosen on the whole validation split at every share.')
         if self.partial: lines.append('  NOT the published test sets: records are missing, so these figures must not stand beside the published ones.')
-        return '\n'.join([*lines, self.table().to_string(index=False)])
+        return '\n'.join([*lines, self.table().to_string(index=False), *(['', 'Zero-shot with fewer leads and shorter records', self.robustness_table().to_string()] if self.reduced else [])])
 
 def _published_rows():
     order = ('zero-shot', '1%', '10%', '100%')
@@ -167,10 +173,18 @@ def _on_disk(folder, task, paths, max_missing):
         raise ECGClipError(folder, f'{_MERL[task].title}: {there} of {n} test records are there', 'Get the whole data set; --partial runs on what is there, which no published figure can stand beside.')
     return sets, counts
 
-def _asked(model, task, data, classes, language, prompts, batch_size, progress):
-    "Zero-shot scores of a task."
+def _directions(model, task, classes, language, prompts):
+    "What the zero-shot score of each class is the product with."
     bank = prompts or prompt_bank(_MERL[task].bank, language)
-    return (embed_ecgs(model, data, batch_size, progress) @ class_directions(model, {c: bank[c] for c in classes}).T).numpy()
+    return class_directions(model, {c: bank[c] for c in classes})
+
+def _in_percent(tables):
+    "Macro AUC (value, low, high) in per cent, the mean over tables of several seeds."
+    return tuple(float(v) for v in 100*np.mean([[t[k]['mean'] for k in ('auc', 'auc_low', 'auc_high')] for t in tables], 0))
+
+def _reduced(model, directions, judge, data, batch_size):
+    "Name -> figure of each of `REDUCED`."
+    return {k: _in_percent([judge((embed_reduced(model, data, leads, seconds, batch_size) @ directions.T).numpy())]) for k, leads, seconds in REDUCED}
 
 def _probed(model, sets, fractions, seeds, cache, batch_size):
     "Share of the training labels -> scores of linear probes, one for each seed; all labels need one."
@@ -180,9 +194,16 @@ def _probed(model, sets, fractions, seeds, cache, batch_size):
     some = lambda share: seeds if share < 1 else seeds[:1]
     return {f'{f:.0%}': _probe_share([features]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
 
-def _report_rows(ours, settings, name):
-    "Our rows, each above the published ones of its setting."
-    def of(s): return [(name, s, ours[s], 'measured by this run')]*(s in ours) + [r for r in _published_rows() if r[1] == s]
+def _of_untrained(model, n, score):
+    "Setting -> scores of `n` untrained copies, each with a share of labels of its own."
+    out = {}
+    for s in range(n if _has_untrained(model) else 0):
+        for setting, scores in score(untrained_copy(model, s), (s,)).items(): out.setdefault(setting, []).extend(scores)
+    return out
+
+def _report_rows(ours, settings):
+    "Our rows, above the published ones of their setting."
+    def of(s): return [(name, s, found[s], 'measured by this run') for name, found in ours.items() if s in found] + [r for r in _published_rows() if r[1] == s]
     return [r for s in settings for r in of(s)]
 
 def run_merl(
@@ -192,18 +213,25 @@ def run_merl(
     prompts=None,          # {class: ...} for all tasks, such as `ckepe_prompts`; nothing means the bank
     fractions=FRACTIONS,   # of the training labels, for the linear probe, whose penalty is chosen on the whole validation split; () leaves it out
     seeds=(0, 1, 2), name='this model',
+    untrained=1,           # so many copies of the same network with random weights are judged beside it
+    robustness=False,      # also zero-shot with fewer leads and shorter records
     max_missing=.01,       # share of a test set's records that may lack on disk; above it `ECGClipError`
     cache=None, batch_size=32, n_boot=1000, progress=False
 )->ProtocolReport:
-    "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the published figures."
-    paths, ours, counts, details = record_paths(folder), {}, {}, {}
+    "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the untrained network and the published figures."
+    paths, ours, counts, details, reduced = record_paths(folder), {name: {}, f'{name}, untrained': {}}, {}, {}, {}
     for task in tasks:
         sets, counts[task] = _on_disk(folder, task, paths, max_missing)
         data, y, classes, _ = sets['test']
         if len(data) < 2: continue
-        asked = {'zero-shot': [_asked(model, task, data, classes, language, prompts, batch_size, progress)]} if _has_words(model) else {}
-        for setting, scores in (asked | _probed(model, sets, fractions, seeds, cache, batch_size)).items():
-            tables = [class_table(y, s, classes, data.patients, rare_below=1, n_boot=n_boot) for s in scores]
-            details[task, setting] = tables[0]
-            ours.setdefault(setting, {})[task] = tuple(100*np.mean([[t[k]['mean'] for k in ('auc', 'auc_low', 'auc_high')] for t in tables], 0))
-    return ProtocolReport(_report_rows(ours, ('zero-shot', *(f'{f:.0%}' for f in fractions)), name), counts, details)
+        judge = lambda scores: class_table(y, scores, classes, data.patients, rare_below=1, n_boot=n_boot)
+        def score(m, seeds):
+            asked = {'zero-shot': [(embed_ecgs(m, data, batch_size, progress) @ _directions(m, task, classes, language, prompts).T).numpy()]} if _has_words(m) else {}
+            return asked | _probed(m, sets, fractions, seeds, cache, batch_size)
+        for who, found in zip(ours, (score(model, seeds), _of_untrained(model, untrained, score))):
+            for setting, scores in found.items():
+                tables = [judge(s) for s in scores]
+                if who == name: details[task, setting] = tables[0]
+                ours[who].setdefault(setting, {})[task] = _in_percent(tables)
+        if robustness and _has_words(model): reduced[task] = _reduced(model, _directions(model, task, classes, language, prompts), judge, data, batch_size)
+    return ProtocolReport(_report_rows(ours, ('zero-shot', *(f'{f:.0%}' for f in fractions))), counts, details, reduced=reduced)
