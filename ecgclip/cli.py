@@ -317,7 +317,6 @@ def _prepare_parser():
     g.add_argument('--language', choices=('zh', 'en'), default='zh', help='of reports that are written from codes or simulated (default: %(default)s)')
     g.add_argument('--reports', choices=('source', 'written'), default='source', help='reports as a public set publishes them, from its codes where it has none; or all written from codes (default: %(default)s)')
     g.add_argument('--splits', choices=('published', 'patient'), default='published', help='a published split where there is one; or 80/10/10 by patient all the same (default: %(default)s)')
-    g.add_argument('--robustness', action='store_true', help='also zero-shot with fewer leads and shorter records')
     g.add_argument('--partial', action='store_true', help='a public set need not be complete: records that are not in the folder are left out')
     g.add_argument('--seed', type=int, default=0, metavar='N', help='of simulated pairs (default: %(default)s)')
     g = p.add_argument_group('reading')
@@ -486,6 +485,7 @@ def _evaluate_parser():
     g = p.add_argument_group('published protocols')
     g.add_argument('--protocol', choices=('merl',), help='fill the table of this protocol; DATA is a folder with its splits and the records')
     g.add_argument('--prompts', metavar='FILE', help='CKEPE_prompt.json of MERL instead of the prompts of this package')
+    g.add_argument('--robustness', action='store_true', help='also zero-shot with fewer leads and shorter records')
     g.add_argument('--partial', action='store_true', help='run although test records are missing; the figures are then not those of the protocol')
     return p
 
