@@ -144,7 +144,7 @@ def about(a, data, rows, seeds):
 def save(a, data, paths, done):
     "Table, tests and files from the runs that are there."
     from demo import machine
-    from ecgclip.compare import compare
+    from ecgclip.compare import _tests_shown, compare
     from ecgclip.pages import to_markdown
     rows = [row_of(p) for v in paths.values() for _, p in v]
     t, (groups, seeds) = table(rows), by_encoder(paths)
@@ -157,7 +157,7 @@ def save(a, data, paths, done):
                  tests=None if tests is None else tests.to_dict('records'))
         write(path, json.dumps(d, indent=1, ensure_ascii=False) + '\n')
         whole = None if tests is None else tests[tests.family == 'whole']
-        write(path.with_suffix('.md'), to_markdown(t) + f'\n\n{note}\n' + ('' if whole is None or not len(whole) else f'\nAgainst {list(paths)[0]}:\n\n' + to_markdown(whole.set_index('run')) + '\n'))
+        write(path.with_suffix('.md'), to_markdown(t) + f'\n\n{note}\n' + ('' if whole is None or not len(whole) else f'\nAgainst {list(paths)[0]}:\n\n' + to_markdown(_tests_shown(whole)) + '\n'))
     return t, compared, note
 
 def main():

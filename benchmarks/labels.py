@@ -17,7 +17,8 @@ def main():
     p.add_argument('--task', help='of list_tasks(), or findings with commas; nothing takes those that occur often enough')
     p.add_argument('--fractions', type=float, nargs='+', default=[.01, .1, 1.])
     p.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    p.add_argument('--epochs', type=int, default=8, help='of fine-tuning')
+    p.add_argument('--parts', nargs='+', choices=('probe', 'fine_tune'), default=['probe', 'fine_tune'])
+    p.add_argument('--epochs', type=int, default=30, help='of fine-tuning')
     p.add_argument('--resamples', type=int, default=1000)
     p.add_argument('--device', default='cpu')
     p.add_argument('--note', default='', help='a word on the circumstances, kept with the figures')
@@ -30,7 +31,7 @@ def main():
     from ecgclip.pages import evaluate_model, to_plain
     from ecgclip.prompts import list_tasks
     data, start = open_data(a.data), time.process_time()
-    ev = evaluate_model(load_pretrained(a.checkpoint, device=a.device), data, task=a.task and (a.task if a.task in list_tasks() else a.task.split(',')), parts=('probe', 'fine_tune'), fractions=tuple(a.fractions),
+    ev = evaluate_model(load_pretrained(a.checkpoint, device=a.device), data, task=a.task and (a.task if a.task in list_tasks() else a.task.split(',')), parts=tuple(a.parts), fractions=tuple(a.fractions),
                         seeds=tuple(a.seeds), n_boot=a.resamples, epochs=a.epochs, name=a.checkpoint)
     print(ev)
     if a.quick: return
