@@ -69,6 +69,10 @@ def _differ(a, b):
 
 def _array(v): return np.array([[np.nan if x is None else x for x in r] for r in v], float)
 
+def _tests_shown(tests):
+    "A table of tests for people: each difference with its interval."
+    return tests.rename(columns=dict(low='difference_low', high='difference_high')).set_index('run')
+
 @dataclass
 class Comparisons:
     "Runs side by side. Prints as tables; `to_markdown`, `to_latex` and `to_html` of the pages take `table` and `tests`."
@@ -79,7 +83,7 @@ class Comparisons:
         parts = [self.table.to_string()]
         if self.tests is not None and len(self.tests): parts += ['\nPaired tests against the first run (p_holm: corrected within the family, whole figures or classes)', self.tests.round(4).to_string(index=False)]
         return '\n'.join(parts + self.notes)
-    def _repr_markdown_(self): return '\n\n'.join([to_markdown(self.table)] + ([to_markdown(self.tests.set_index('run'))] if self.tests is not None and len(self.tests) else []))
+    def _repr_markdown_(self): return '\n\n'.join([to_markdown(self.table)] + ([to_markdown(_tests_shown(self.tests))] if self.tests is not None and len(self.tests) else []))
 
 _SHARP = 200   # resamples for each test of a family: the smallest p value, times the family, is then a hundredth
 
@@ -186,9 +190,9 @@ def save_comparison(
     path   # ends with .md, .tex, .csv or .json
 )->Path:
     "Write a comparison to a file of the kind that its name tells."
-    path, t = Path(path), None if c.tests is None else c.tests.set_index('run')
+    path, t = Path(path), None if c.tests is None else _tests_shown(c.tests)
     write = dict(md=lambda: '\n\n'.join(to_markdown(o) for o in (c.table, t) if o is not None), tex=lambda: '\n\n'.join(to_latex(o) for o in (c.table, t) if o is not None), csv=lambda: c.table.to_csv(),
-                 json=lambda: json.dumps(dict(table=to_plain(c.table), tests=None if t is None else to_plain(t), notes=c.notes), indent=1, ensure_ascii=False))
+                 json=lambda: json.dumps(dict(table=to_plain(c.table), tests=None if t is None else to_plain(c.tests.set_index('run')), notes=c.notes), indent=1, ensure_ascii=False))
     if path.suffix[1:] not in write: raise ECGClipError(path, f'the ending {path.suffix!r} is not known', 'Give .md, .tex, .csv or .json.')
     tmp = path.with_name(f'.{path.name}.new')
     tmp.write_text(write[path.suffix[1:]]() + '\n', encoding='utf-8')

@@ -6,11 +6,11 @@ Docs: https://ecgclip.github.io/ecgclip/pages.html.md"""
 
 # %% auto #0
 __all__ = ['PARTS', 'Section', 'Evaluation', 'evaluate_model', 'display_name', 'to_markdown', 'to_latex', 'to_html', 'to_plain',
-           'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane', 'plot_embedding',
-           'draw', 'to_page', 'save_evaluation', 'save_protocol']
+           'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane_method', 'plane',
+           'plot_embedding', 'draw', 'to_page', 'to_report', 'save_evaluation', 'save_protocol']
 
 # %% ../nbs/13d_pages.ipynb #77eecf21
-import base64, hashlib, html, io, json, os
+import base64, hashlib, html, importlib.util, io, json, os
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -20,10 +20,10 @@ import torch
 
 from .core import ECGClipError, new_folder, use_chinese_font, wrap_text
 from .data import ECGData
-from .evaluation import LEAST, _embedded, _has_untrained, _has_words, class_directions, class_table, fit_head, retrieval_report, untrained_copy
+from .evaluation import LEAST, _embedded, _has_untrained, _has_words, _retrieval_table, class_directions, class_table, fit_head, retrieval_report, untrained_copy
 from .lexicon import find_term
 from .metrics import bootstrap, bootstrap_ci, retrieval_metrics, retrieval_ranks, roc_auc
-from .probe import FRACTIONS, LEAD_SETS, LENGTHS, demographics, embed_reduced, fine_tune, frozen_features, knn, linear_probe, probe_scores
+from .probe import FRACTIONS, REDUCED, demographics, embed_reduced, fine_tune, frozen_features, knn, linear_probe, probe_scores
 from .prompts import common_findings, prompt_bank, task_classes, task_labels
 from .stats import calibration_error, calibration_figures, curve_band, reliability
 
@@ -112,7 +112,7 @@ def _zero_shot(model, sets, emb, prompts, labels, classes, o):
 def _robustness(model, data, prompts, labels, classes, o):
     import pandas as pd
     d, rows, text, who = class_directions(model, prompts), {}, _text(model, data), np.asarray([str(p) for p in data.patients])
-    for what, leads, seconds in [(f'{n} lead' + 's'*(n > 1), l, 10.) for n, l in LEAD_SETS.items()] + [(f'{s:g} s', LEAD_SETS[12], s) for s in LENGTHS[1:]]:
+    for what, leads, seconds in REDUCED:
         e = embed_reduced(model, data, leads, seconds, o['batch_size'])
         rows[what] = dict(zip(('auc', 'auc_low', 'auc_high'), _mean_auc(labels, (e @ d.T).numpy(), classes, data.patients, o['rare_below'], o['n_boot'])))
         hits = retrieval_metrics(e, text, data.groups, return_hits=True)[1]['mean_recall_group']
@@ -134,9 +134,9 @@ def _subgroups(data, scores, labels, classes, o):
 def _retrieval(model, data, o):
     r = retrieval_report(model, data, batch_size=o['batch_size'], n_boot=o['n_boot'], also='findings')
     if o['fresh']:
-        m = [retrieval_metrics(e, _text(u, data), data.groups) for u, e in o['fresh']]
-        r.table['untrained'] = [np.mean([x[k] for x in m]) if k in m[0] else np.nan for k in r.table.index]
-    note = (f'{r.n} records of {r.n_patients} patients, {r.n_groups} distinct reports; the most common one has {r.largest_group:.1%} of the records. chance: a random order. blind: the best that ignores the ECG. ceiling: a perfect model. untrained: the same network with random weights. '
+        fresh = [_retrieval_table(e, _text(u, data), data, 'findings', o['n_boot'], 0) for u, e in o['fresh']]
+        for suffix, k in (('', 'value'), ('_low', 'low'), ('_high', 'high')): r.table['untrained' + suffix] = np.mean([t[k] for t in fresh], 0)
+    note = (f'{r.n} records of {r.n_patients} patients, {r.n_groups} distinct reports; the most common one has {r.largest_group:.1%} of the records. chance: a random order. blind: the best that ignores the ECG. ceiling: a perfect model. untrained: the same network with random weights, the mean over starts and the mean interval. '
             '_group: any equal report is right. _macro: each distinct report counts once. _findings: any report of the same findings is right.')
     brief = [f'{d}_top{k}{s}' for d in ('text_to_image', 'image_to_text') for k in (1, 5, 10) for s in ('', '_group')] + [k for d in ('text_to_image', 'image_to_text') for k in (f'{d}_mrr_group', f'{d}_median_rank', f'{d}_median_rank_group')]
     brief += [k for k in r.table.index if k.startswith('mean_recall')]
@@ -404,19 +404,35 @@ def plot_confusion(ev, most=14):
     ax.set(xlabel='called', ylabel='records that have it')
     return fig
 
+def plane_method(
+    method='auto'  # 'pca', 'umap' (from the extra umap), or 'auto': UMAP where it is installed
+)->str:            # 'pca' or 'umap'
+    "How embeddings come into the plane. Raises `ECGClipError` for a method that is not known, or UMAP that is not installed."
+    if method not in ('pca', 'umap', 'auto'): raise ECGClipError('embedding', f'{method!r} is not known', 'Give pca, umap or auto.')
+    there = importlib.util.find_spec('umap') is not None
+    if method == 'umap' and not there: raise ECGClipError('umap', 'umap-learn is not installed', "pip install 'ecgclip[umap]', or take pca or auto.")
+    return 'umap' if there and method != 'pca' else 'pca'
+
 def plane(
     emb,            # (N,D)
-    method='pca',   # or 'umap', from the extra umap-learn
+    method='pca',   # see `plane_method`
     seed=0
 )->np.ndarray:      # (N,2)
-    "Embeddings in the plane. Raises `ECGClipError` if UMAP is asked for and not installed."
+    "Embeddings in the plane: principal components, or UMAP (McInnes et al. 2018) by cosine. Raises `ECGClipError`, see `plane_method`."
     x = np.asarray(emb, float)
-    if method == 'umap':
-        try: import umap
-        except ImportError: raise ECGClipError('umap', 'umap-learn is not installed', 'pip install umap-learn, or take method="pca".') from None
-        return umap.UMAP(metric='cosine', random_state=seed).fit_transform(x)
+    if plane_method(method) == 'umap':
+        import umap
+        return umap.UMAP(n_neighbors=min(15, len(x) - 1), metric='cosine', random_state=seed, n_jobs=1).fit_transform(x)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
-    return u[:, :2]*s[:2]*np.sign(np.where(u[np.abs(u[:, :2]).argmax(0), [0, 1]] == 0, 1, u[np.abs(u[:, :2]).argmax(0), [0, 1]]))
+    largest = u[np.abs(u[:, :2]).argmax(0), [0, 1]]
+    return u[:, :2]*s[:2]*np.sign(np.where(largest == 0, 1, largest))
+
+_PLANES = dict(pca='the first two principal components', umap='UMAP')
+
+def _plane_name(method):
+    "What the axes are, and why they are no UMAP where one was hoped for."
+    used = plane_method(method)
+    return _PLANES[used] + (' (UMAP is not installed)' if method == 'auto' and used == 'pca' else '')
 
 @_glyphs
 def plot_embedding(ev, method='pca', most=6):
@@ -428,7 +444,7 @@ def plot_embedding(ev, method='pca', most=6):
         ax.scatter(*xy[~y].T, s=6, color=_GREY, alpha=.4, lw=0); ax.scatter(*xy[y].T, s=9, color=_ORANGE, lw=0)
         _head(ax, ev, c, f'{int(y.sum())} in colour'); ax.set(xticks=[], yticks=[])
     for ax in axes[len(which):]: ax.set_axis_off()
-    fig.supxlabel('the first two principal components' if method == 'pca' else 'UMAP', fontsize=9)
+    fig.supxlabel(_plane_name(method), fontsize=9)
     return fig
 
 def draw(ev, embedding='pca')->dict:
@@ -473,10 +489,16 @@ def to_page(
     about = ', '.join(f'{k} {v}' for k, v in ev.about.items())
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(ev.name)}</title><style>{_STYLE}</style><h1>{html.escape(ev.name)}</h1><p>{html.escape(about)}</p>' + ''.join(map(sec, ev.sections)) + '</html>\n'
 
+def to_report(
+    ev:Evaluation
+)->dict:       # for JSON: name, about, sections of rows, and what `compare` needs of scores and ranks
+    "What `save_evaluation` writes as `report.json`, and `compare` reads."
+    return dict(name=ev.name, about=ev.about, sections={s.name: dict(title=s.title, note=s.note, rows=to_plain(s.table)) for s in ev.sections}, scores=_stored(ev))
+
 def save_evaluation(
     ev:Evaluation,
     folder,         # replaced as a whole if it exists
-    embedding='pca' # or 'umap'
+    embedding='pca' # or 'umap', 'auto'
 )->Path:
     "Write `report.json`, a CSV, Markdown and LaTeX file for each section, the pictures as PNG (300 dpi) and PDF, and `report.html`. Nothing is half written."
     figs, language = draw(ev, embedding), ev.about.get('language', 'zh')
@@ -488,8 +510,7 @@ def save_evaluation(
             (tmp/f'{s.name}.tex').write_text(to_latex(_named(s.shown, language)) + '\n', encoding='utf-8')
         for k, f in figs.items():
             (tmp/f'{k}.png').write_bytes(_png(f, _PRINT)); (tmp/f'{k}.pdf').write_bytes(_pdf(f))
-        (tmp/'report.json').write_text(json.dumps(dict(name=ev.name, about=ev.about, sections={s.name: dict(title=s.title, note=s.note, rows=to_plain(s.table)) for s in ev.sections},
-                                                       scores=_stored(ev)), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        (tmp/'report.json').write_text(json.dumps(to_report(ev), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
         (tmp/'report.html').write_text(to_page(ev, pictures), encoding='utf-8')
     return Path(folder)
 
@@ -497,14 +518,16 @@ def save_protocol(
     report,   # from `run_merl`
     folder
 )->Path:
-    "Write the table of a protocol as JSON, CSV, Markdown and LaTeX."
-    t = report.table().set_index('system')
+    "Write the table of a protocol, and that of fewer leads and shorter records if there is one, as JSON, CSV, Markdown and LaTeX."
+    tables = dict(protocol=report.table().set_index('system')) | (dict(robustness=report.robustness_table()) if report.reduced else {})
+    warn = 'Records are missing: not the figures of the protocol.' if report.partial else ''
     with new_folder(folder) as tmp:
-        t.to_csv(tmp/'protocol.csv', encoding='utf-8')
-        warn = 'Records are missing: not the figures of the protocol.\n\n' if report.partial else ''
-        (tmp/'protocol.md').write_text(warn + to_markdown(t) + '\n', encoding='utf-8')
-        (tmp/'protocol.tex').write_text(('% ' + warn.strip() + '\n' if warn else '') + to_latex(t) + '\n', encoding='utf-8')
-        (tmp/'protocol.json').write_text(json.dumps(dict(name=report.name, partial=report.partial, counts=report.counts, table=to_plain(t), classes={' '.join(k): to_plain(v) for k, v in report.details.items()}), indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+        for k, t in tables.items():
+            t.to_csv(tmp/f'{k}.csv', encoding='utf-8')
+            (tmp/f'{k}.md').write_text((f'{warn}\n\n' if warn else '') + to_markdown(t) + '\n', encoding='utf-8')
+            (tmp/f'{k}.tex').write_text((f'% {warn}\n' if warn else '') + to_latex(t) + '\n', encoding='utf-8')
+        d = dict(name=report.name, partial=report.partial, counts=report.counts, table=to_plain(tables['protocol']), classes={' '.join(k): to_plain(v) for k, v in report.details.items()}, reduced=report.reduced)
+        (tmp/'protocol.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     return Path(folder)
 
 def _stored(ev):

@@ -17,8 +17,8 @@ import numpy as np
 
 from .core import ECGClipError, N_SAMPLES
 from .data import ECGData, _Files
-from .evaluation import Adapter, class_directions, class_table, embed_ecgs
-from .probe import FRACTIONS, choose_c, frozen_features, labelled_share, probe_scores
+from .evaluation import _has_untrained, _has_words, class_directions, class_table, embed_ecgs, untrained_copy
+from .probe import FRACTIONS, REDUCED, _probe_share, embed_reduced, frozen_features
 from .prompts import prompt_bank
 
 # %% ../nbs/13c_protocols.ipynb #758bcf58
@@ -128,6 +128,7 @@ class ProtocolReport:
     counts: dict                # task -> {split: (records on disk, records in the table)}
     details: dict = field(default_factory=dict)  # (task, setting) -> `class_table`
     name: str = 'merl'
+    reduced: dict = field(default_factory=dict)  # task -> {fewer leads or seconds: (value, low, high)}, zero-shot
 
     @property
     def partial(self): return any(a < b for c in self.counts.values() for a, b in c.values())
@@ -141,12 +142,17 @@ class ProtocolReport:
             return dict(system=system, setting=setting) | {_MERL[t].title: cell(figures.get(t)) for t in _MERL} | dict(mean=f'{np.mean(values):.1f}' if len(values) == len(_MERL) else '', source=source)
         return pd.DataFrame([row(*r) for r in self.rows])
 
+    def robustness_table(self):
+        "Zero-shot with fewer leads and shorter records, a column each: a DataFrame of text, a row a task."
+        import pandas as pd
+        return pd.DataFrame.from_dict({_MERL[t].title: {k: f'{v[0]:.1f}' + (f' ({v[1]:.1f} to {v[2]:.1f})' if np.isfinite(v[1]) else '') for k, v in r.items()} for t, r in self.reduced.items()}, orient='index')
+
     def __str__(self):
         lines = [f'Protocol {self.name}: macro AUC in per cent over all classes that can be judged, as papers have it']
         for t, c in self.counts.items(): lines.append(f'  {_MERL[t].title}: ' + ', '.join(f'{s} {a} of {b} records' for s, (a, b) in c.items()))
         lines.append('  Shares are of training labels; the penalty of the probe is chosen on the whole validation split at every share.')
         if self.partial: lines.append('  NOT the published test sets: records are missing, so these figures must not stand beside the published ones.')
-        return '\n'.join([*lines, self.table().to_string(index=False)])
+        return '\n'.join([*lines, self.table().to_string(index=False), *(['', 'Zero-shot with fewer leads and shorter records', self.robustness_table().to_string()] if self.reduced else [])])
 
 def _published_rows():
     order = ('zero-shot', '1%', '10%', '100%')
@@ -158,6 +164,48 @@ def ckepe_prompts(
     "MERL's own prompts, one a class; its class names are those of the tables."
     return {k: dict(present=[v]) for k, v in json.loads(Path(path).read_text(encoding='utf-8')).items()}
 
+def _on_disk(folder, task, paths, max_missing):
+    "The three sets of a task, and how many of their records are there. Raises `ECGClipError` where too many test records lack."
+    sets = {s: protocol_data(folder, task, s, paths=paths) for s in _SPLITS}
+    counts = {s: (len(d[0]), d[3]) for s, d in sets.items()}
+    there, n = counts['test']
+    if there < (1 - max_missing)*n:
+        raise ECGClipError(folder, f'{_MERL[task].title}: {there} of {n} test records are there', 'Get the whole data set; --partial runs on what is there, which no published figure can stand beside.')
+    return sets, counts
+
+def _directions(model, task, classes, language, prompts):
+    "What the zero-shot score of each class is the product with."
+    bank = prompts or prompt_bank(_MERL[task].bank, language)
+    return class_directions(model, {c: bank[c] for c in classes})
+
+def _in_percent(tables):
+    "Macro AUC (value, low, high) in per cent, the mean over tables of several seeds."
+    return tuple(float(v) for v in 100*np.mean([[t[k]['mean'] for k in ('auc', 'auc_low', 'auc_high')] for t in tables], 0))
+
+def _reduced(model, directions, judge, data, batch_size):
+    "Name -> figure of each of `REDUCED`."
+    return {k: _in_percent([judge((embed_reduced(model, data, leads, seconds, batch_size) @ directions.T).numpy())]) for k, leads, seconds in REDUCED}
+
+def _probed(model, sets, fractions, seeds, cache, batch_size):
+    "Share of the training labels -> scores of linear probes, one for each seed; all labels need one."
+    (train, y, *_), (_, y_valid, *_) = sets['train'], sets['val']
+    if not fractions or len(train) < 2: return {}
+    features = tuple(frozen_features(model, sets[s][0], cache=cache, batch_size=batch_size) if len(sets[s][0]) else None for s in ('train', 'test', 'val'))
+    some = lambda share: seeds if share < 1 else seeds[:1]
+    return {f'{f:.0%}': _probe_share([features]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
+
+def _of_untrained(model, n, score):
+    "Setting -> scores of `n` untrained copies, each with a share of labels of its own."
+    out = {}
+    for s in range(n if _has_untrained(model) else 0):
+        for setting, scores in score(untrained_copy(model, s), (s,)).items(): out.setdefault(setting, []).extend(scores)
+    return out
+
+def _report_rows(ours, settings):
+    "Our rows, above the published ones of their setting."
+    def of(s): return [(name, s, found[s], 'measured by this run') for name, found in ours.items() if s in found] + [r for r in _published_rows() if r[1] == s]
+    return [r for s in settings for r in of(s)]
+
 def run_merl(
     model,
     folder,                # with data_split and the records
@@ -165,39 +213,25 @@ def run_merl(
     prompts=None,          # {class: ...} for all tasks, such as `ckepe_prompts`; nothing means the bank
     fractions=FRACTIONS,   # of the training labels, for the linear probe, whose penalty is chosen on the whole validation split; () leaves it out
     seeds=(0, 1, 2), name='this model',
+    untrained=1,           # so many copies of the same network with random weights are judged beside it
+    robustness=False,      # also zero-shot with fewer leads and shorter records
     max_missing=.01,       # share of a test set's records that may lack on disk; above it `ECGClipError`
     cache=None, batch_size=32, n_boot=1000, progress=False
 )->ProtocolReport:
-    "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the published figures."
-    paths, ours, counts, details = record_paths(folder), {}, {}, {}
-    asks = not isinstance(model, Adapter) or model._text is not None
+    "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the untrained network and the published figures."
+    paths, ours, counts, details, reduced = record_paths(folder), {name: {}, f'{name}, untrained': {}}, {}, {}, {}
     for task in tasks:
-        sets = {s: protocol_data(folder, task, s, paths=paths) for s in _SPLITS}
-        counts[task] = {s: (len(d[0]), d[3]) for s, d in sets.items()}
-        data, y, classes, n = sets['test']
-        if len(data) < (1 - max_missing)*n:
-            raise ECGClipError(folder, f'{_MERL[task].title}: {len(data)} of {n} test records are there', 'Get the whole data set; --partial runs on what is there, which no published figure can stand beside.')
+        sets, counts[task] = _on_disk(folder, task, paths, max_missing)
+        data, y, classes, _ = sets['test']
         if len(data) < 2: continue
-        table = lambda scores: class_table(y, scores, classes, data.patients, rare_below=1, n_boot=n_boot)
-        def note(setting, tables):
-            details[task, setting] = tables[0]
-            ours.setdefault(setting, {})[task] = tuple(100*np.mean([[t[k]['mean'] for k in ('auc', 'auc_low', 'auc_high')] for t in tables], 0))
-        if asks:
-            bank = {c: prompts[c] for c in classes} if prompts else prompt_bank(_MERL[task].bank, language)
-            emb = embed_ecgs(model, data, batch_size, progress)
-            note('zero-shot', [table((emb @ class_directions(model, {c: bank[c] for c in classes}).T).numpy())])
-        train, valid = sets['train'], sets['val']
-        if fractions and len(train[0]) > 1:
-            f = {s: frozen_features(model, d[0], cache=cache, batch_size=batch_size) if len(d[0]) else None for s, d in sets.items()}
-            for share in fractions:
-                tables = []
-                for seed in seeds[:len(seeds) if share < 1 else 1]:
-                    k = labelled_share(train[0].patients, share, seed)
-                    c = choose_c(f['train'][k], train[1][k], f['val'], valid[1]) if f['val'] is not None else .01
-                    tables.append(table(probe_scores(f['train'][k], train[1][k], f['test'], c=c)))
-                note(f'{share:.0%}', tables)
-    rows = []
-    for setting in ('zero-shot', *(f'{f:.0%}' for f in fractions)):
-        if setting in ours: rows.append((name, setting, ours[setting], 'measured by this run'))
-        rows += [r for r in _published_rows() if r[1] == setting]
-    return ProtocolReport(rows, counts, details)
+        judge = lambda scores: class_table(y, scores, classes, data.patients, rare_below=1, n_boot=n_boot)
+        def score(m, seeds):
+            asked = {'zero-shot': [(embed_ecgs(m, data, batch_size, progress) @ _directions(m, task, classes, language, prompts).T).numpy()]} if _has_words(m) else {}
+            return asked | _probed(m, sets, fractions, seeds, cache, batch_size)
+        for who, found in zip(ours, (score(model, seeds), _of_untrained(model, untrained, score))):
+            for setting, scores in found.items():
+                tables = [judge(s) for s in scores]
+                if who == name: details[task, setting] = tables[0]
+                ours[who].setdefault(setting, {})[task] = _in_percent(tables)
+        if robustness and _has_words(model): reduced[task] = _reduced(model, _directions(model, task, classes, language, prompts), judge, data, batch_size)
+    return ProtocolReport(_report_rows(ours, ('zero-shot', *(f'{f:.0%}' for f in fractions))), counts, details, reduced=reduced)
