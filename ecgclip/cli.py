@@ -426,6 +426,12 @@ def _source(a):
         data.df['split'] = [('test', 'valid', *['train']*8)[i % 10] for i in range(len(data))]
         yield data
 
+def _say_kept(source):
+    "Which columns of a table nobody asked for: they stay, with whatever they say of a person."
+    from ecgclip.data import COLUMNS
+    own = [c for c in source.df if c not in (*COLUMNS, *_COLS, 'file', 'row')] if 'file' in source.df and source.source is None else []
+    if own: print(f'Further columns are copied into the set as they are: {", ".join(own)}. Leave out those that name a person.')
+
 def _prepare(argv):
     import shlex
     from ecgclip.data import describe
@@ -434,6 +440,7 @@ def _prepare(argv):
     reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
     with _source(a) as source:
         print(f'{source.name}: {len(source)} ECGs to read', *source.notes, sep='\n', flush=True)   # what each split holds is known when all are read
+        _say_kept(source)
         data = pack(source, a.dest, dtype=a.dtype, shard=a.shard, index=a.index, duplicates=a.duplicates, workers=a.workers, max_bad=a.max_bad, overwrite=a.overwrite, command=shlex.join(['ecgclip-prepare', *(sys.argv[1:] if argv is None else argv)]))
     print(f'\n{data}\n{describe(data)}')
     print(*(n for n in data.notes if n not in source.notes), sep='\n')

@@ -96,7 +96,7 @@ def create_model(
     torch.manual_seed(config.seed)
     images = ECGToImages.from_preset(config.image_preset, **config.image_args)
     ecg = ecg_encoder or create_encoder(config.ecg_encoder, images=images, **config.ecg_args)
-    if config.ecg_weights: load_encoder_weights(ecg, config.ecg_weights)
+    if config.ecg_weights: load_encoder_weights(ecg, list_pretrained().get(config.ecg_weights, config.ecg_weights))
     return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature,
                    bias=config.logit_bias if config.loss == 'siglip' else None, local=config.local_weight > 0)
 
