@@ -149,7 +149,7 @@ class Page:
         "The documentation of a symbol: its link to the source goes into the heading's line."
         source = re.search(r'\[source\]\(([^)]+)\)\{[^}]*\}', text)
         text = re.sub(r'^---\n', '', text.replace(source[0], '', 1)).strip()
-        return f'<p class="source-link"><a href="{source[1]}">source</a></p>\n\n' + self.text(text, symbol=True)
+        return f'<p class="source-link" data-search-exclude><a href="{source[1]}">source</a></p>\n\n' + self.text(text, symbol=True)
 
     def text(self, text, symbol=False):
         "Markdown as pandoc reads it, for Python-Markdown: anchors, links, callouts."
@@ -227,7 +227,8 @@ def mathml(page):
     return page
 
 def on_page_content(html, page, config, files):
-    "Hook of MkDocs, before the search index is made. Wide tables get a box that scrolls."
+    "Hook of MkDocs, before the search index is made. A symbol's source stands beside its name, wide tables get a box that scrolls."
+    html = re.sub(r'(<p class="source-link".*?</p>)\s*(<h\d [^>]*>.*?</h\d>)', r'<div class="symbol-head">\1\2</div>', html, flags=re.S)
     html = re.sub(r'<table>.*?</table>', lambda m: f'<div class="output table" tabindex="0">{m[0]}</div>', mathml(html), flags=re.S)
     return html
 
