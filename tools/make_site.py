@@ -161,8 +161,9 @@ class Page:
         head = re.match(r'^(#{1,6})\s+(.*?)\s*(?:\{#?([^}]*)\})?\s*#*$', line)
         if not head: return line
         level, text, given = head.groups()
-        self.section = re.sub(r'[`*]', '', text)
-        return f'{level} {text} {{#{self.unique(given or heading_id(text))}{" .symbol" if symbol else ""}}}'
+        shown = text.removesuffix(' -')  # nbdev's sign for headings of tests; the anchor keeps it, so as not to be that of a symbol
+        self.section = re.sub(r'[`*]', '', shown)
+        return f'{level} {shown} {{#{self.unique(given or heading_id(text))}{" .symbol" if symbol else ""}}}'
 
     def unique(self, name):
         n = self.ids[name] = self.ids.get(name, -1) + 1
@@ -227,8 +228,9 @@ def mathml(page):
     return page
 
 def on_page_content(html, page, config, files):
-    "Hook of MkDocs, before the search index is made. A symbol's source stands beside its name, wide tables get a box that scrolls."
+    "Hook of MkDocs, before the search index is made. A symbol's source stands beside its name, wide tables get a box that scrolls, cells of much text a width to be read in."
     html = re.sub(r'(<p class="source-link".*?</p>)\s*(<h\d [^>]*>.*?</h\d>)', r'<div class="symbol-head">\1\2</div>', html, flags=re.S)
+    html = re.sub(r'<td([^>]*)>(?=(?:(?!</td>).){90})', r'<td class="long"\1>', html)
     html = re.sub(r'<table>.*?</table>', lambda m: f'<div class="output table" tabindex="0">{m[0]}</div>', mathml(html), flags=re.S)
     return html
 
