@@ -100,9 +100,6 @@ class Page:
         docs = [''.join(o.get('data', {}).get('text/markdown', '')) for c in self.cells for o in c.get('outputs', []) if 'show_doc' in c['source']]
         self.symbols = {heading_id(m) for d in docs for m in re.findall(r'^#+ (.+)$', d, re.M)}
 
-    @property
-    def lang(self): return 'zh-CN' if '.zh-CN' in self.path.name else 'en'
-
     def markdown(self):
         head = [f'---\ntitle: {json.dumps(self.title, ensure_ascii=False)}\ndescription: {json.dumps(self.front.get("description") or "", ensure_ascii=False)}\n---',
                 f'# {self.title} {{#{self.unique(heading_id(self.title))}}}']
@@ -230,13 +227,13 @@ def mathml(page):
 def on_page_content(html, page, config, files):
     "Hook of MkDocs, before the search index is made. A symbol's source stands beside its name, wide tables get a box that scrolls, cells of much text a width to be read in."
     html = re.sub(r'(<p class="source-link".*?</p>)\s*(<h\d [^>]*>.*?</h\d>)', r'<div class="symbol-head">\1\2</div>', html, flags=re.S)
-    html = re.sub(r'<td([^>]*)>(?=(?:(?!</td>).){90})', r'<td class="long"\1>', html)
+    html = re.sub(r'<td([^>]*)>(?=(?:(?!</td>).){40})', r'<td class="long"\1>', html)
     html = re.sub(r'<table>.*?</table>', lambda m: f'<div class="output table" tabindex="0">{m[0]}</div>', mathml(html), flags=re.S)
     return html
 
 def on_post_page(output, page, config):
     "Hook of MkDocs: the language of a page, for its fonts and for screen readers."
-    return output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if '.zh-CN' in page.file.src_path else output
+    return output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if '.zh-cn' in page.file.src_path.lower() else output
 
 def process(workers=os.cpu_count(), force=False):
     "nbdev's pages in `_proc`, without its check for quarto. In a process of its own, since nbdev's workers import the main module."
