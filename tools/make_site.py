@@ -224,10 +224,15 @@ def mathml(page):
         page = re.sub(rf'<{tag} class="arithmatex">{start}(.*?){end}</{tag}>', lambda m: convert(html.unescape(m[1]).strip(), display=display), page, flags=re.S)
     return page
 
+def width_of(cell):
+    "What a table's cell holds, so that text gets a width to be read in and numbers stay narrow."
+    n = len(re.sub(r'<[^>]+>', '', cell).strip())
+    return 'long' if n > 60 else 'some' if n > 18 else 'short'
+
 def on_page_content(html, page, config, files):
     "Hook of MkDocs, before the search index is made. A symbol's source stands beside its name, wide tables get a box that scrolls, cells of much text a width to be read in."
     html = re.sub(r'(<p class="source-link".*?</p>)\s*(<h\d [^>]*>.*?</h\d>)', r'<div class="symbol-head">\1\2</div>', html, flags=re.S)
-    html = re.sub(r'<td([^>]*)>(?=(?:(?!</td>).){40})', r'<td class="long"\1>', html)
+    html = re.sub(r'<td([^>]*)>(.*?)(?=</td>)', lambda m: f'<td class="{width_of(m[2])}"{m[1]}>{m[2]}', html, flags=re.S)
     html = re.sub(r'<table>.*?</table>', lambda m: f'<div class="output table" tabindex="0">{m[0]}</div>', mathml(html), flags=re.S)
     return html
 

@@ -158,11 +158,12 @@ class Browser(unittest.TestCase):
             self.assertIn(query[-1], hit.inner_text())
         self.assertEqual(self.trouble, [])
 
-    def test_every_page_on_a_phone_and_a_desktop(self):
-        "No sideways scrolling, no errors, no request to another host, and every picture is drawn."
-        for width, scheme in ((390, 'dark'), (1280, 'light')):
+    def test_every_page(self):
+        "No sideways scrolling, no errors, no request to another host, and every picture is drawn: all pages on a phone, some on a desktop."
+        names = sorted(p.name for p in dest.glob('*.html') if p.name != '404.html')
+        for width, scheme, some in ((390, 'dark', names), (1280, 'light', names[::10])):
             page = self.open('index.html', width, 844, scheme)
-            for name in sorted(p.name for p in dest.glob('*.html') if p.name != '404.html'):
+            for name in some:
                 with self.subTest(page=name, width=width):
                     page.goto(self.home + name)
                     self.assertLessEqual(page.evaluate('document.documentElement.scrollWidth'), width)
