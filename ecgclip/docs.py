@@ -1,4 +1,4 @@
-"""How the notebooks become the pages of the site
+"""From notebooks to pages, by quarto or without it
 
 Docs: https://ecgclip.github.io/ecgclip/docs.html.md"""
 
@@ -32,6 +32,8 @@ def _line(symbol):
     except (TypeError, OSError): return None
 
 # %% ../nbs/22_docs.ipynb #pages006
+def _private(call): return any(part[:1] == '_' != part[1:2] for part in call[len('show_doc('):-1].split('.'))
+
 class show_docs(Processor):
     "Processor of nbdev that gives each `show_doc` cell its output, from the exported module; it stands for `exec_show_docs`."
     def __init__(self, nb):  # here the notebook is whole; later processors take cells away
@@ -41,6 +43,7 @@ class show_docs(Processor):
     def cell(self, cell):
         call = cell.source.split('\n')[-1]
         if cell.cell_type != 'code' or not call.startswith('show_doc('): return
+        if _private(call) and cell.get('has_sd'): return cell.pop('source')  # methods added to a private class
         if self.names is None: self.names = {**_names(self.cells), 'show_doc': show_doc}
         try: shown = eval(call, self.names)
         except Exception as e: raise ValueError(f'{call}: {type(e).__name__}: {e}. Run nbdev-export first') from e
