@@ -177,7 +177,7 @@ def _say_error(text):
 def _os_error(e):
     "An error of the system as one of ours."
     what = e.strerror or str(e)
-    hint = 'Make room, or name another place.' if e.errno == 28 else 'Choose another place, or get the right to use this one.' if e.errno in (1, 13, 30) else 'Check the path.'
+    hint = 'Make room, or name another place.' if e.errno in (27, 28) else 'Choose another place, or get the right to use this one.' if e.errno in (1, 13, 30) else 'Check the path.'
     return ECGClipError(e.filename or 'system', what, hint)
 
 def _interrupted(kept):
@@ -196,7 +196,7 @@ def _run(main, argv=None, kept=''):
             except ECGClipError as e: _say_error(str(e)); sys.exit(e.exit_status)
             except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); sys.exit(141)   # who read the output has left, as `head` does
             except OSError as e:
-                if e.errno not in (1, 2, 13, 17, 20, 21, 28, 30): raise
+                if e.errno not in (1, 2, 13, 17, 20, 21, 27, 28, 30): raise
                 _say_error(str(_os_error(e))); sys.exit(2)
             except KeyboardInterrupt: _interrupted(kept)
             finally:

@@ -148,6 +148,7 @@ def speaking(
     os.environ['ECGCLIP_LANG'] = name      # for processes that are started
     try:
         for s in streams: plain_stream(s)
+        if os.name == 'nt': os.system('')  # old consoles of Windows show colours only after this
         if name != 'en': sys.stdout = Translated(sys.stdout, catalogue(name))
         _state.update(colour=colour, quiet=quiet, out=sys.stdout)
         with open(os.devnull, 'w', encoding='utf-8') as nowhere, redirect_stdout(nowhere if quiet else sys.stdout), warnings.catch_warnings():
