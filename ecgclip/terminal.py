@@ -100,7 +100,7 @@ class PlainProgress:
         now = self.clock()
         if not self.shown or now < self.next or self.n == self.first: return
         self.next, rate = now + max(60, (now - self.begun)/4), (self.n - self.first)/(now - self.begun)
-        left = '' if not self.total else f' {translate("of")} {self.total}, {_in_words((self.total - self.n)/rate)} {translate("left")}'
+        left = '' if not self.total else translate(f' of {self.total}, {_in_words((self.total - self.n)/rate)} left')
         print(f'{translate(self.what)}: {self.n}{left}', file=sys.stderr, flush=True)
 
 def progress(
@@ -118,7 +118,7 @@ def progress(
     total = len(items) if total is None and hasattr(items, '__len__') else total
     if show and (IN_NOTEBOOK or sys.stderr.isatty()):
         from tqdm.auto import tqdm
-        form = '{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}' + f'{unit}, {{remaining}} {translate("left")}'
+        form = '{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}' + f'{unit}, ' + translate('{remaining} left')
         return tqdm(items, desc=translate(what), total=total, initial=initial, unit=unit, delay=2, leave=False, dynamic_ncols=not IN_NOTEBOOK, file=sys.stderr, bar_format=form if total and not IN_NOTEBOOK else None)
     return PlainProgress(items, what, total, initial, unit, show)
 
