@@ -105,7 +105,7 @@ class PretrainLearner(Learner):
     "A fastai `Learner` of ECG-report pairs; what its verbs mean for such pairs is told in [Verbs](12a_verbs.ipynb)."
     def __init__(self, *args, **kwargs):
         from ecgclip import verbs   # a later page, which gives this class the others of them
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **(dict(train_bn=False) | kwargs))   # what is frozen is frozen, norms too
 
     def __repr__(self):
         dls = f'{self.dls.plan.n_train} training and {self.dls.plan.n_valid} validation pairs' if hasattr(self.dls, 'plan') else f'{len(self.dls.train)} batches'
