@@ -177,7 +177,7 @@ def _say_error(text):
 def _os_error(e):
     "An error of the system as one of ours."
     what = e.strerror or str(e)
-    hint = 'Make room, or name another place.' if e.errno == 28 else 'Choose another place, or get the right to use this one.' if e.errno in (1, 13, 30) else 'Check the path.'
+    hint = 'Make room, or name another place.' if e.errno in (27, 28) else 'Choose another place, or get the right to use this one.' if e.errno in (1, 13, 30) else 'Check the path.'
     return ECGClipError(e.filename or 'system', what, hint)
 
 def _interrupted(kept):
@@ -196,7 +196,7 @@ def _run(main, argv=None, kept=''):
             except ECGClipError as e: _say_error(str(e)); sys.exit(e.exit_status)
             except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()); sys.exit(141)   # who read the output has left, as `head` does
             except OSError as e:
-                if e.errno not in (1, 2, 13, 17, 20, 21, 28, 30): raise
+                if e.errno not in (1, 2, 13, 17, 20, 21, 27, 28, 30): raise
                 _say_error(str(_os_error(e))); sys.exit(2)
             except KeyboardInterrupt: _interrupted(kept)
             finally:
@@ -585,6 +585,12 @@ def _prepare_dry(a):
     if Path(a.dest).exists() and not a.overwrite: raise ConfigError(a.dest, 'the folder exists already', 'Name another one, or give --overwrite.')
     if size > free: raise ConfigError(a.dest, f'the set takes {shown_bytes(size)}, {shown_bytes(free)} are free', 'Make room, or name another folder.')
 
+def _say_kept(source):
+    "Which columns of a table nobody asked for: they stay, with whatever they say of a person."
+    from ecgclip.data import COLUMNS
+    own = [c for c in source.df if c not in (*COLUMNS, *_COLS, 'file', 'row')] if 'file' in source.df and source.source is None else []
+    if own: print(f'Further columns are copied into the set as they are: {", ".join(own)}. Leave out those that name a person.')
+
 def _prepare(argv):
     import shlex
     from ecgclip.data import describe
@@ -594,6 +600,7 @@ def _prepare(argv):
     reader = _report_reader(a.text_encoder, a.max_tokens)                     # a wrong name is told before the work
     with _source(a) as source:
         print(f'{source.name}: {len(source)} ECGs to read', *source.notes, sep='\n', flush=True)   # what each split holds is known when all are read
+        _say_kept(source)
         data = pack(source, a.dest, dtype=a.dtype, shard=a.shard, index=a.index, duplicates=a.duplicates, workers=a.workers, max_bad=a.max_bad, overwrite=a.overwrite, command=shlex.join(['ecgclip-prepare', *(sys.argv[1:] if argv is None else argv)]))
     result(f'\n{data}\n{describe(data)}')
     print(*(n for n in data.notes if n not in source.notes), sep='\n')
@@ -640,11 +647,12 @@ def _evaluate_parser():
     g.add_argument('--resamples', type=int, default=1000, metavar='N', help='of the bootstrap (default: %(default)s, 2000 if only retrieval is judged)')
     g.add_argument('--least', type=int, default=5, metavar='N', help='validation positives that a finding needs to get a threshold (default: %(default)s); with fewer it is never called')
     g.add_argument('--cache', metavar='FOLDER', help='where frozen features are kept')
-    g.add_argument('--embedding', choices=('pca', 'umap'), default='pca', help='how embeddings are drawn (default: %(default)s)')
+    g.add_argument('--embedding', choices=('pca', 'umap', 'auto'), default='pca', help='how embeddings are drawn; auto: by UMAP where it is installed (default: %(default)s)')
     g.add_argument('--save-findings', action='store_true', help='write names, scaling and thresholds of the findings, chosen on validation records, into the checkpoint, for model.predict')
     g = p.add_argument_group('published protocols')
     g.add_argument('--protocol', choices=('merl',), help='fill the table of this protocol; DATA is a folder with its splits and the records')
     g.add_argument('--prompts', metavar='FILE', help='CKEPE_prompt.json of MERL instead of the prompts of this package')
+    g.add_argument('--robustness', action='store_true', help='also zero-shot with fewer leads and shorter records')
     g.add_argument('--partial', action='store_true', help='run although test records are missing; the figures are then not those of the protocol')
     _completes(p)
     return p
@@ -664,7 +672,7 @@ def _check_options(a, given):
         refuse(('json',), 'not written with --protocol', 'Name a folder with --out; protocol.json is in it.')
         refuse(('split', 'task', 'parts', 'least', 'embedding', 'save_findings', 'data_root'), 'has no effect with --protocol', 'The protocol says what is judged; leave it out.')
     else:
-        refuse(('prompts', 'partial'), 'has no effect without --protocol', 'Add --protocol merl, or leave it out.')
+        refuse(('prompts', 'partial', 'robustness'), 'has no effect without --protocol', 'Add --protocol merl, or leave it out.')
         if not a.out: refuse(('embedding',), 'pictures are written with --out only', 'Name a folder with --out.')
         if 'retrieval' not in a.parts.split(','): refuse(('json',), 'it holds the figures of retrieval, which --parts leaves out', 'Add retrieval to --parts, or take --out, whose report.json holds all figures.')
 
@@ -677,7 +685,7 @@ def _protocol(a, model):
     from ecgclip.protocols import ckepe_prompts, run_merl
     if not a.data or not Path(a.data).is_dir(): raise ECGClipError('--protocol', f'{a.data or "no data"} is no folder', 'Name the folder that holds data_split and the records.')
     report = run_merl(model, a.data, language=a.language or model.config.language, prompts=ckepe_prompts(a.prompts) if a.prompts else None, seeds=tuple(range(a.seeds)), n_boot=a.resamples,
-                      max_missing=1. if a.partial else .01, cache=a.cache, batch_size=a.batch_size, progress=True, name=f'{model.config.ecg_encoder} (this checkpoint)')
+                      max_missing=1. if a.partial else .01, robustness=a.robustness, cache=a.cache, batch_size=a.batch_size, progress=True, name=f'{model.config.ecg_encoder} (this checkpoint)')
     result(report)
     if a.out:
         from ecgclip.pages import save_protocol

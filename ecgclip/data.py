@@ -766,7 +766,7 @@ def _map_cell(rows, column, names, path):
 
 def _check_ages(rows, path):
     for r in rows:
-        try: r['age'] = float(r.get('age') or 'nan')
+        try: r['age'] = float((r.get('age') or 'nan').removesuffix('岁'))
         except ValueError: raise _row_error(path, r, f'age is {r["age"]!r}', 'Write years as a number, or leave it empty.') from None
 
 # %% ../nbs/02_data.ipynb #6e31a0d1

@@ -6,9 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/evaluation.html.md"""
 
 # %% auto #0
 __all__ = ['NEVER', 'LEAST', 'Adapter', 'embed_ecgs', 'embed_texts', 'RetrievalReport', 'retrieval_report', 'class_directions',
-           'zero_shot_scores', 'others_auc', 'ZeroShot', 'untrained_copy', 'zero_shot', 'finding_prompts',
-           'said_findings', 'finding_labels', 'zero_shot_findings', 'judge_scores', 'class_table', 'fit_head',
-           'fit_findings']
+           'zero_shot_scores', 'others_auc', 'ZeroShot', 'untrained_copy', 'zero_shot', 'said_findings',
+           'finding_labels', 'judge_scores', 'class_table', 'fit_head', 'fit_findings']
 
 # %% ../nbs/13_evaluation.ipynb #4ae93b63
 import json
@@ -22,14 +21,14 @@ from .core import ECGClipError
 from .data import ECGData
 from .findings import FindingHead
 from .metrics import Interval, _average_precision, _resamples, _roc_auc, chance_levels, retrieval_report_ci
-from .reports import extract_findings, implied_by, terms
+from .reports import extract_findings, implied_by
 from .stats import _called, f1_threshold, fit_platt, fit_temperature, is_rare
 
 # %% ../nbs/13_evaluation.ipynb #9ebcc9b1
 class Adapter:
     "A model of two functions: `encode_ecg` takes `(B,12,5000)` in mV and gives `(B,D)`, `encode_text` takes a list of B texts and gives `(B,D)`. Both are brought to unit length."
     def __init__(self,
-        encode_ecg,        # tensor `(B,12,5000)` float32 on `device` -> `(B,D)`, tensor or array
+        encode_ecg,        # tensor `(B,12,5000)` float32 on `device` -> `(B,D)`, tensor or array, or an output of transformers with `pooler_output`
         encode_text=None,  # list of str -> `(B,D)`; nothing for a model without words, which can be probed, not asked
         *, device='cpu',
         name='model',
@@ -40,7 +39,8 @@ class Adapter:
     def eval(self): return self
     def train(self, mode=True): return self
     def _unit(self, f, x, what):
-        e = torch.as_tensor(f(x)).float()
+        e = f(x)
+        e = torch.as_tensor(getattr(e, 'pooler_output', e)).float()   # models of transformers give their output in parts
         if e.ndim != 2 or len(e) != len(x): raise ECGClipError(self.name, f'{what} gave the shape {tuple(e.shape)} for {len(x)} inputs', 'It has to give (B,D).')
         return torch.nn.functional.normalize(e, dim=-1)
     def encode_ecg(self, ecg, leads=None, samples=None):
@@ -158,6 +158,15 @@ def _with_others(table, ecg, text, groups, text_ids, patients, n, seed, name):
     t = t[t.index.str.contains('_group')]
     return pd.concat([table, t.set_axis(t.index.str.replace('_group', f'_{name}'))])
 
+def _retrieval_table(ecg, text, data, also, n_boot, seed):
+    "Figures with intervals over patients, which a single patient cannot give."
+    one = len(set(data.patients)) < 2
+    who = None if one else data.patients
+    table = retrieval_report_ci(ecg, text, data.groups, who, n=n_boot, seed=seed)
+    if also: table = _with_others(table, ecg, text, data.grouped(also).groups, data.groups, who, n_boot, seed, also)
+    if one: table[['low', 'high']] = np.nan
+    return table
+
 def retrieval_report(
     model,              # from `load_pretrained` or a Learner's model
     data:ECGData,       # records to judge by
@@ -171,12 +180,8 @@ def retrieval_report(
     if len(data) < 2: raise ECGClipError(data.name, f'{len(data)} records', 'Retrieval needs at least two.')
     if hasattr(model, 'config'): data = data.grouped(model.config.groups_by)
     ecg, text = embed_ecgs(model, data, batch_size, progress), embed_texts(model, data.reports)
-    patients = data.patients
-    one = len(set(patients)) < 2  # of whom no interval can be had
-    table = retrieval_report_ci(ecg, text, data.groups, None if one else patients, n=n_boot, seed=seed)
-    if also: table = _with_others(table, ecg, text, data.grouped(also).groups, data.groups, None if one else patients, n_boot, seed, also)
-    if one: table[['low', 'high']] = np.nan
-    return RetrievalReport(table, len(data), len(set(patients)), len(np.unique(data.groups)), chance_levels(data.groups)['largest_group'], data.name)
+    table = _retrieval_table(ecg, text, data, also, n_boot, seed)
+    return RetrievalReport(table, len(data), len(set(data.patients)), len(np.unique(data.groups)), chance_levels(data.groups)['largest_group'], data.name)
 
 # %% ../nbs/13_evaluation.ipynb #39c4a35c
 def _phrases(prompts):
@@ -378,12 +383,6 @@ def zero_shot(
     fresh = [zero_shot_scores(untrained_copy(model, s), ecgs, prompts, batch_size) for s in range(untrained_seeds)]
     return judge_scores(scores, labels, classes, patients, rare_below=rare_below, untrained=fresh, n_boot=n_boot, seed=seed, name=name)
 
-def finding_prompts(
-    language='zh'  # 'zh' or 'en'
-)->dict:           # key of a finding -> its names
-    "Every finding by its own names, as prompts for `zero_shot`."
-    return {t.key: [t.zh, *t.zh_synonyms] if language == 'zh' else [t.en, *t.en_synonyms] for t in terms()}
-
 def said_findings(
     report
 )->tuple:  # two sets of keys: stated, and doubted, each with all that it implies; none is in both
@@ -399,19 +398,6 @@ def finding_labels(
     "What reports say, as labels. A report that is silent on a finding counts as one that denies it."
     said = [said_findings(r) for r in data.reports]
     return {k: np.array([1. if k in s else np.nan if k in d else 0. for s, d in said]) for k in sorted(set().union(*(s for s, _ in said)))}
-
-def zero_shot_findings(
-    model, data:ECGData,
-    *, at_least=5,     # positives of a finding to be shown
-    language=None,     # of the prompts; nothing means that of the model's settings
-    **kwargs           # go to `zero_shot`
-)->ZeroShot:
-    "Zero-shot AUC of the findings that the reports of `data` state, each by its own names."
-    language = language or getattr(getattr(model, 'config', None), 'language', 'zh')
-    prompts, labels = finding_prompts(language), finding_labels(data)
-    shown = sorted((k for k, y in labels.items() if k in prompts and at_least <= np.nansum(y) < np.sum(~np.isnan(y))), key=lambda k: -np.nansum(labels[k]))
-    if not shown: raise ECGClipError(data.name, f'no finding that {at_least} reports state', 'Give more records, or a lower at_least.')
-    return zero_shot(model, data, {k: prompts[k] for k in shown}, {k: labels[k] for k in shown}, name=f'zero-shot, {len(data)} records of {len(set(data.patients))} patients', **kwargs)
 
 def judge_scores(
     scores,          # (N,C)
@@ -434,6 +420,31 @@ def judge_scores(
     return ZeroShot(classes, scores, table, macro, floors, draws, name)
 
 # %% ../nbs/13_evaluation.ipynb #d6a72277
+def _class_figures(y, known, scores, thresholds, probability, w):
+    "(b,C,F) figures of each class under weights (b,N), in the order of `class_table`."
+    called_by = scores if probability is None else probability
+    def one(c):
+        k = w*known[:, c]
+        calls = _called(y[:, c], (called_by[:, c] >= thresholds[c]).astype(float), k)[:, :3] if thresholds is not None else np.empty((len(w), 0))
+        stated = _calibration(y[:, c], probability[:, c], k) if probability is not None else np.empty((len(w), 0))
+        return np.column_stack([_roc_auc(y[:, c], scores[:, c], k), _average_precision(y[:, c], scores[:, c], k), calls, stated])
+    return np.stack([one(c) for c in range(y.shape[1])], 1)
+
+def _with_class_mean(each, has, averaged):
+    "(b,C+1,F): figures of the classes that have both labels, and last the mean over those that are averaged."
+    import warnings
+    each = np.where(has[None, :, None], each, np.nan)
+    if not averaged.any(): return np.concatenate([each, np.full((len(each), 1, each.shape[2]), np.nan)], 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)          # a draw may lack the positives of every class
+        return np.concatenate([each, np.nanmean(each[:, averaged], 1, keepdims=True)], 1)
+
+def _interval_of(stat, value, n_records, patients, n_boot, seed):
+    "Percentile interval of figures over resamples of patients: two arrays like `value`; NaN for a single patient or without resamples."
+    who = None if patients is None else np.asarray([str(o) for o in patients])
+    if not n_boot or (who is not None and len(set(who)) < 2): return np.full((2, *value.shape), np.nan)
+    return _quantiles(np.concatenate([stat(w) for w in _resamples(who, n_records, n_boot, seed)]))
+
 def class_table(
     labels,           # (N,C) 0, 1 or NaN
     scores,           # (N,C)
@@ -447,28 +458,13 @@ def class_table(
     import pandas as pd
     y, known = np.nan_to_num(labels), ~np.isnan(labels)
     n, pos = known.sum(0), (y*known).sum(0)
-    has = (pos > 0) & (pos < n)
+    has, share = (pos > 0) & (pos < n), pos/np.maximum(n, 1)
     averaged = has & ~is_rare(labels, rare_below)
-    called_by = scores if probability is None else probability
     names = ['auc', 'auprc', *(('f1', 'sensitivity', 'specificity') if thresholds is not None else ()), *(('ece', 'brier') if probability is not None else ())]
-    def stat(w): # (b,C,F)
-        each = []
-        for c in range(y.shape[1]):
-            k = w*known[:, c]
-            calls = _called(y[:, c], (called_by[:, c] >= thresholds[c]).astype(float), k)[:, :3] if thresholds is not None else np.empty((len(w), 0))
-            stated = _calibration(y[:, c], probability[:, c], k) if probability is not None else np.empty((len(w), 0))
-            each.append(np.column_stack([_roc_auc(y[:, c], scores[:, c], k), _average_precision(y[:, c], scores[:, c], k), calls, stated]))
-        each = np.where(has[None, :, None], np.stack(each, 1), np.nan)
-        import warnings
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', RuntimeWarning)          # a draw may lack the positives of every class
-            mean = np.nanmean(each[:, averaged], 1, keepdims=True) if averaged.any() else np.full((len(w), 1, each.shape[2]), np.nan)
-        return np.concatenate([each, mean], 1)
+    stat = lambda w: _with_class_mean(_class_figures(y, known, scores, thresholds, probability, w), has, averaged)
     value = stat(np.ones((1, len(y))))[0]
-    one = patients is not None and len(set(map(str, patients))) < 2
-    draws = np.concatenate([stat(w) for w in _resamples(None if patients is None else np.asarray([str(o) for o in patients]), len(y), n_boot, seed)]) if n_boot and not one else np.full((1, *value.shape), np.nan)
-    low, high = _quantiles(draws)
-    t = pd.DataFrame(dict(records=[*n, len(y)], positives=[*pos.astype(int), int(pos.sum())], prevalence=[*(pos/np.maximum(n, 1)), (pos/np.maximum(n, 1))[averaged].mean() if averaged.any() else np.nan], averaged=[*averaged, True]), index=[*classes, 'mean'])
+    low, high = _interval_of(stat, value, len(y), patients, n_boot, seed)
+    t = pd.DataFrame(dict(records=[*n, len(y)], positives=[*pos.astype(int), int(pos.sum())], prevalence=[*share, share[averaged].mean() if averaged.any() else np.nan], averaged=[*averaged, True]), index=[*classes, 'mean'])
     for i, k in enumerate(names): t[k], t[f'{k}_low'], t[f'{k}_high'] = value[:, i], low[:, i], high[:, i]
     return t
 
@@ -532,7 +528,7 @@ def fit_findings(
     return model.findings
 
 # %% ../nbs/13_evaluation.ipynb #17b2ab9f
-_ELSEWHERE = {k: 'probe' for k in ('linear_probe', 'knn', 'fine_tune')} | {'evaluate_model': 'pages', 'compare': 'compare'}
+_ELSEWHERE = {k: 'probe' for k in ('linear_probe', 'knn', 'fine_tune')} | {k: 'prompts' for k in ('finding_prompts', 'zero_shot_findings')} | {'evaluate_model': 'pages', 'compare': 'compare'}
 
 def __getattr__(name):   # rooms below this one, by the name under which people look for them
     if name not in _ELSEWHERE: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -98,7 +98,7 @@ def create_model(
     torch.manual_seed(config.seed)
     images = ECGToImages.from_preset(config.image_preset, **config.image_args)
     ecg = ecg_encoder or create_encoder(config.ecg_encoder, images=images, **config.ecg_args)
-    if config.ecg_weights: load_encoder_weights(ecg, config.ecg_weights)
+    if config.ecg_weights: load_encoder_weights(ecg, list_pretrained().get(config.ecg_weights, config.ecg_weights))
     return ECGCLIP(ecg, text_encoder or create_text_encoder(config), embed_dim=config.embed_dim, temperature=config.temperature,
                    bias=config.logit_bias if config.loss == 'siglip' else None, local=config.local_weight > 0)
 
@@ -107,7 +107,7 @@ class PretrainLearner(Learner):
     "A fastai `Learner` of ECG-report pairs; what its verbs mean for such pairs is told in [Verbs](12a_verbs.ipynb)."
     def __init__(self, *args, **kwargs):
         from ecgclip import verbs   # a later page, which gives this class the others of them
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **(dict(train_bn=False) | kwargs))   # what is frozen is frozen, norms too
 
     def __repr__(self):
         dls = f'{self.dls.plan.n_train} training and {self.dls.plan.n_valid} validation pairs' if hasattr(self.dls, 'plan') else f'{len(self.dls.train)} batches'

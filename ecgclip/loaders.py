@@ -64,7 +64,9 @@ class Machine:
     disk: float = 0.            # free where the data lie
 
     @property
-    def bf16(self): return self.device.type == 'cuda' and self.capability >= (8, 0)
+    def bf16(self):
+        "Whether it computes in bf16."
+        return self.device.type == 'cuda' and self.capability >= (8, 0)
 
 def _ram():
     "Total and free memory of the host in bytes; (0, 0) where the system does not tell."
@@ -202,7 +204,9 @@ class ImageStore:
     def __len__(self): return len(self.array)
     def __repr__(self): return f'images of {len(self)} ECGs {tuple(self.array.shape[1:])} as {self.array.dtype}, {self.array.nbytes/1e9:.2f} GB in {self.path.name}'
     def __getitem__(self, i): return self.images.decoded(torch.from_numpy(np.array(self.array[i]))).numpy()
-    def read(self, idxs): return self.array[np.asarray(idxs)]
+    def read(self, idxs):
+        "Images of some records `(k,T,36,H,W)` as they are stored."
+        return self.array[np.asarray(idxs)]
 
     def check(self, data, images=None):
         "Raise `ConfigError` unless these are the images of `data`, made as `images` says."

@@ -12,6 +12,7 @@ __all__ = ['MetricError', 'Ranks', 'retrieval_ranks', 'retrieval_hits', 'retriev
 # %% ../nbs/10_metrics.ipynb #911e2ee7
 import math
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -76,38 +77,48 @@ _TOL = 1e-6  # relative to the largest possible score
 @lru_cache(None)
 def _count_block():
     "The compiled counter of one block."
-    @compiled(nogil=True, error_model='numpy', fastmath={'reassoc', 'nsz'})
-    def some(s, ids, me, hi, lo, col_hi, col_lo, n_col):   # float32 counts, which a processor adds eight at a time
-        one, zero = np.float32(1), np.float32(0)
-        n, near = zero, zero
+    fast = dict(nogil=True, error_model='numpy', fastmath={'reassoc', 'nsz'})
+    @compiled(**fast)
+    def some(s, ids, me, hi, lo, col_hi, col_lo, n_hi, n_lo):   # float32 counts, which a processor adds eight or sixteen at a time
+        one, zero, never = np.float32(1), np.float32(0), np.float32(-np.inf)
+        a, b = zero, zero
         for j in range(len(s)):
-            other = ids[j] != me
-            x, y = one if (s[j] >= hi) & other else zero, one if (s[j] >= col_hi[j]) & other else zero
-            near += (one if (s[j] >= lo) & other else zero) - x + (one if (s[j] >= col_lo[j]) & other else zero) - y
-            n, n_col[j] = n + x, n_col[j] + y
-        return n, near
+            v = never if ids[j] == me else s[j]
+            a += one if v >= hi else zero
+            b += one if v >= lo else zero
+            n_hi[j] += one if v >= col_hi[j] else zero
+            n_lo[j] += one if v >= col_lo[j] else zero
+        return a, b
+
+    @compiled(**fast)
+    def exact(x, y):
+        total = 0.
+        for q in range(len(x)): total += x[q]*y[q]
+        return total
 
     @compiled(nogil=True, error_model='numpy')
-    def count(scores, text, ecg, row_ids, col_ids, row_t, col_t, row_hi, row_lo, col_hi, col_lo, most, n_row, n_col):
-        found, step = 0, 256
-        for k in range(len(row_ids)):
+    def count(scores, text, ecg, row_ids, row_t, row_hi, row_lo, col_ids, col_t, col_hi, col_lo, most, n_row, n_col, n_low):
+        found, step = 0, 512                                     # that many columns and what is known of them stay in the nearest cache
+        for c in range(0, scores.shape[1], step):
+            e = min(c + step, scores.shape[1])
             for i in range(len(scores)):
-                me, hi, lo = row_ids[k, i], row_hi[k, i], row_lo[k, i]
-                for c in range(0, scores.shape[1], step):
-                    e = min(c + step, scores.shape[1])
-                    n, near = some(scores[i, c:e], col_ids[k, c:e], me, hi, lo, col_hi[k, c:e], col_lo[k, c:e], n_col[k, c:e])
+                for k in range(len(row_ids)):
+                    me, hi, lo = row_ids[k, i], row_hi[k, i], row_lo[k, i]
+                    n, low = some(scores[i, c:e], col_ids[k, c:e], me, hi, lo, col_hi[k, c:e], col_lo[k, c:e], n_col[k, c:e], n_low[k, c:e])
                     n_row[k, i] += int(n)
-                    if near == 0: continue
-                    found += int(near)
+                    if n == low: continue
+                    found += int(low - n)
                     if found > most: return False                # so many that a product in float64 is cheaper
                     for j in range(c, e):
-                        s = scores[i, j]
-                        in_row, in_col = lo <= s < hi, col_lo[k, j] <= s < col_hi[k, j]
-                        if col_ids[k, j] == me or not (in_row or in_col): continue
-                        exact = 0.
-                        for q in range(text.shape[1]): exact += text[i, q]*ecg[j, q]
-                        if in_row and exact >= row_t[k, i]: n_row[k, i] += 1
-                        if in_col and exact >= col_t[k, j]: n_col[k, j] += 1
+                        if lo <= scores[i, j] < hi and col_ids[k, j] != me and exact(text[i], ecg[j]) >= row_t[k, i]: n_row[k, i] += 1
+            for k in range(len(row_ids)):
+                for j in range(c, e):
+                    if n_col[k, j] == n_low[k, j]: continue
+                    found += int(n_low[k, j] - n_col[k, j])
+                    if found > most: return False
+                    me, hi, lo = col_ids[k, j], col_hi[k, j], col_lo[k, j]
+                    for i in range(len(scores)):
+                        if lo <= scores[i, j] < hi and row_ids[k, i] != me and exact(text[i], ecg[j]) >= col_t[k, j]: n_col[k, j] += 1
         return True
     return count
 
@@ -116,27 +127,52 @@ def _exact_block(scores, row_ids, col_ids, row_t, col_t):
     hits = [(np.where(r[:, None] == c[None], -np.inf, scores), t, u) for r, c, t, u in zip(row_ids, col_ids, row_t, col_t)]
     return np.stack([(s >= t[:, None]).sum(1) for s, t, _ in hits]), np.stack([(s >= u).sum(0) for s, _, u in hits])
 
+def _centred(text, ecg):
+    """Embeddings about their means, so that rounding is measured by what tells them apart and not by what all have in common:
+    float32 (N,D+2) of each, whose products are the scores less a constant; the constant; and what such a product may be wrong by."""
+    mt, me = text.mean(0), ecg.mean(0)
+    t, e = text - mt, ecg - me
+    a, b = t @ me, ecg @ mt                                        # text @ ecg.T is t @ e.T + a[:, None] + b[None]
+    c = b.mean()
+    b = b - c
+    size = t.norm(dim=1).max()*e.norm(dim=1).max() + a.abs().max() + b.abs().max()
+    one = torch.ones_like(a)
+    make = lambda *columns: torch.cat([o.view(len(a), -1) for o in columns], 1).float()
+    return make(t, a, one), make(e, one, b), c.item(), size.item()*(t.shape[1] + 6)*2.**-24   # Higham 2002, section 3.1
+
+@contextmanager
+def _full_float32():
+    "Products of float32 as the bound of their error supposes, whatever autocast and the precision of products are set to."
+    was = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        with torch.autocast('cpu', enabled=False): yield
+    finally: torch.set_float32_matmul_precision(was)
+
 def _count_on_cpu(text, ecg, ids, thresholds, rows, cols=2048):
     "As `_count_others`, with compiled loops in as many threads as torch has."
-    n, dim, count = *text.shape, _count_block()
-    size = (ecg.norm(dim=1).max()*text.norm(dim=1).max()).item()
-    band = size*(dim + 4)*2.**-24                                  # what float32 may be wrong by (Higham 2002, section 3.1)
-    text32, ecg32, text, ecg = text.float(), ecg.float(), text.numpy(), ecg.numpy()
+    n, count = len(text), _count_block()
+    text32, ecg32, constant, band = _centred(text, ecg)
+    text, ecg = text.numpy(), ecg.numpy()
     ids = np.stack([o.numpy().astype(np.int32) for o in ids])
     row_t, col_t = (np.stack([t[d].numpy() for t in thresholds]) for d in (0, 1))
-    (row_hi, row_lo), (col_hi, col_lo) = [((t + 2*band).astype(np.float32), (t - 2*band).astype(np.float32)) for t in (row_t, col_t)]
+    (row_hi, row_lo), (col_hi, col_lo) = [((t - constant + 2*band).astype(np.float32), (t - constant - 2*band).astype(np.float32)) for t in (row_t, col_t)]
+    part = lambda a, s: np.ascontiguousarray(a[:, s])              # without gaps, else the loops are not vectorised
     def stripe(r):
+        mine = [part(o, r) for o in (ids, row_t, row_hi, row_lo)]
         n_row, n_col = np.zeros((len(ids), r.stop - r.start), np.int64), np.zeros((len(ids), n), np.int64)
         for start in range(0, n, cols):
             c, scores = slice(start, min(start + cols, n)), text32[r] @ ecg32[start:start + cols].T
-            a, b = np.zeros_like(n_row), np.zeros((len(ids), c.stop - c.start), np.float32)
-            if not count(scores.numpy(), text[r], ecg[c], ids[:, r], ids[:, c], row_t[:, r], col_t[:, c], row_hi[:, r], row_lo[:, r], col_hi[:, c], col_lo[:, c], scores.numel()//64 + 64, a, b):
-                a, b = _exact_block(text[r] @ ecg[c].T, ids[:, r], ids[:, c], row_t[:, r], col_t[:, c])
+            theirs = [part(o, c) for o in (ids, col_t, col_hi, col_lo)]
+            a, b, low = np.zeros_like(n_row), *np.zeros((2, len(ids), c.stop - c.start), np.float32)
+            if not count(scores.numpy(), text[r], ecg[c], *mine, *theirs, scores.numel()//64 + 64, a, b, low):
+                a, b = _exact_block(text[r] @ ecg[c].T, mine[0], theirs[0], mine[1], theirs[1])
             n_row += a; n_col[:, c] += b.astype(np.int64)
         return r, n_row, n_col
     out = [(np.zeros(n, np.int64), np.zeros(n, np.int64)) for _ in ids]
-    for r, n_row, n_col in _in_threads(stripe, [slice(i, min(i + rows, n)) for i in range(0, n, rows)]):
-        for k, (a, b) in enumerate(out): a[r] = n_row[k]; b += n_col[k]
+    with _full_float32():
+        for r, n_row, n_col in _in_threads(stripe, [slice(i, min(i + rows, n)) for i in range(0, n, rows)]):
+            for k, (a, b) in enumerate(out): a[r] = n_row[k]; b += n_col[k]
     return [tuple(map(torch.from_numpy, o)) for o in out]
 
 def _in_threads(f, items):
@@ -167,29 +203,29 @@ def _count_others(
     return counts
 
 # %% ../nbs/10_metrics.ipynb #07b34462
-def _members(ids):
-    "Index arrays of the ids that occur more than once."
+def _member_blocks(ids, chunk, device):
+    "Indices that hold each pair of records of one id, ids that occur once left out: (G,r) rows and (G,g) columns, G ids of as many records at a time."
     order, counts = np.argsort(ids, kind='stable'), np.bincount(ids)
-    return [m for m, c in zip(np.split(order, np.cumsum(counts)[:-1]), counts) if c > 1]
+    starts = np.cumsum(counts) - counts
+    for g in np.unique(counts[counts > 1]):
+        members = torch.as_tensor(order[starts[counts == g][:, None] + np.arange(g)], device=device)
+        for m in members.split(max(1, 4096//int(g))):
+            for r in m.split(chunk, 1): yield r, m
 
 def _best_in_group(text, ecg, own, groups, chunk):
     "The best score in the group of each report and of each ECG: two (N,) tensors."
     t2i, i2t = own.clone(), own.clone()
-    for m in _members(groups):
-        m = torch.as_tensor(m, device=ecg.device)
-        for s in m.split(chunk):
-            scores = text[s] @ ecg[m].T
-            t2i[s], i2t[m] = scores.max(1).values, torch.maximum(i2t[m], scores.max(0).values)
+    for r, m in _member_blocks(groups, chunk, ecg.device):
+        scores = text[r] @ ecg[m].mT
+        t2i[r], i2t[m] = scores.amax(2), torch.maximum(i2t[m], scores.amax(1))
     return t2i, i2t
 
 def _places_in_text(text, ecg, own, text_ids, tol, chunk):
     "Among ECGs whose reports are identical: how many score above the right one, and how many share its score."
     above, ties = torch.zeros_like(own, dtype=torch.long), torch.ones_like(own, dtype=torch.long)
-    for m in _members(text_ids):
-        m = torch.as_tensor(m, device=ecg.device)
-        for s in m.split(chunk):
-            scores, mine = text[s] @ ecg[m].T, own[s][:,None]
-            above[s], ties[s] = (scores > mine+tol).sum(1), ((scores-mine).abs() <= tol).sum(1)
+    for r, m in _member_blocks(text_ids, chunk, ecg.device):
+        scores, mine = text[r] @ ecg[m].mT, own[r][..., None]
+        above[r], ties[r] = (scores > mine+tol).sum(2), ((scores-mine).abs() <= tol).sum(2)
     return above, ties
 
 # %% ../nbs/10_metrics.ipynb #c1016a46

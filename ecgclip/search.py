@@ -23,7 +23,7 @@ from .data import open_data, read_ecg
 from .evaluation import embed_ecgs, embed_texts
 from .gallery import draw_ecgs
 from .interpret import _VERDICT, _verdict_title, is_true_of, judge
-from .learner import load_pretrained
+from .learner import list_pretrained, load_pretrained
 
 # %% ../nbs/15_search.ipynb #99529110
 def _best(scores, rows, k):
@@ -152,6 +152,10 @@ def fingerprint(model)->str:
         sha.update(v.reshape(-1).view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()
 
+def _comes_with(checkpoint): return not Path(checkpoint).is_dir() and str(checkpoint) in list_pretrained()   # named, not a folder
+
+def _place(checkpoint): return str(checkpoint) if _comes_with(checkpoint) else str(Path(checkpoint).resolve())
+
 def _sha(path):
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
 
@@ -168,7 +172,7 @@ def build_index(
     model,             # from `load_pretrained`
     data,              # an `ECGData`
     folder,            # to make
-    *, checkpoint=None,  # folder of the model, so that a search finds it again
+    *, checkpoint=None,  # folder of the model, or its name if it comes with the package, so that a search finds it again
     source=None,       # what `open_data` reads `data` from (nothing: the embedded sample), so that pictures find the ECGs
     signals=False,     # also keep the ECGs in the index, 120 kB each
     kind='auto',       # 'exact', 'faiss', or by the number of records
@@ -184,7 +188,7 @@ def build_index(
     ecgs, said = embed_ecgs(model, data, batch_size, progress).numpy(), embed_texts(model, texts).numpy()
     if not (np.isfinite(ecgs).all() and np.isfinite(said).all()): raise ECGClipError(folder, 'embeddings that are not finite', 'The checkpoint is damaged, or did not train well.')
     config = getattr(model, 'config', None)
-    meta = dict(format=FORMAT, n=len(data), dim=ecgs.shape[1], kind=kind, name=data.name, checkpoint=dict(path=checkpoint and str(Path(checkpoint).resolve()), fingerprint=fingerprint(model)),
+    meta = dict(format=FORMAT, n=len(data), dim=ecgs.shape[1], kind=kind, name=data.name, checkpoint=dict(path=checkpoint and _place(checkpoint), fingerprint=fingerprint(model)),
                 source=dict(path=source and str(Path(source).resolve()), language=getattr(config, 'language', 'zh'), detail=getattr(config, 'detail', 'full')), signals=signals)
     with new_folder(folder) as tmp:
         if kind == 'faiss': meta |= _write_faiss(ecgs, said, tmp/'faiss.index', min_recall)
@@ -308,7 +312,7 @@ class ECGIndex:
         "The model that made the index; loaded when it is first needed."
         path = self.meta['checkpoint']['path']
         if self._model is None and not path: raise CheckpointError(self.folder, 'the index does not say where its checkpoint is', 'Name it (--checkpoint).')
-        if self._model is None and not Path(path).is_dir(): raise CheckpointError(self.folder, f'its checkpoint is not at {path} any more', 'Say where it is now (--checkpoint).')
+        if self._model is None and not Path(path).is_dir() and not _comes_with(path): raise CheckpointError(self.folder, f'its checkpoint is not at {path} any more', 'Say where it is now (--checkpoint).')
         if self._model is None: self.use(path)
         return self._model
 

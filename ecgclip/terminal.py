@@ -101,7 +101,7 @@ class PlainProgress:
         now = self.clock()
         if not self.shown or now < self.next or self.n == self.first: return
         self.next, rate = now + max(60, (now - self.begun)/4), (self.n - self.first)/(now - self.begun)
-        left = '' if not self.total else f' {translate("of")} {self.total}, {_in_words((self.total - self.n)/rate)} {translate("left")}'
+        left = '' if not self.total else translate(f' of {self.total}, {_in_words((self.total - self.n)/rate)} left')
         print(f'{translate(self.what)}: {self.n}{left}', file=sys.stderr, flush=True)
 
 def progress(
@@ -119,7 +119,7 @@ def progress(
     total = len(items) if total is None and hasattr(items, '__len__') else total
     if show and (IN_NOTEBOOK or sys.stderr.isatty()):
         from tqdm.auto import tqdm
-        form = '{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}' + f'{unit}, {{remaining}} {translate("left")}'
+        form = '{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}' + f'{unit}, ' + translate('{remaining} left')
         return tqdm(items, desc=translate(what), total=total, initial=initial, unit=unit, delay=2, leave=False, dynamic_ncols=not IN_NOTEBOOK, file=sys.stderr, bar_format=form if total and not IN_NOTEBOOK else None)
     return PlainProgress(items, what, total, initial, unit, show)
 
@@ -149,6 +149,7 @@ def speaking(
     os.environ['ECGCLIP_LANG'] = name      # for processes that are started
     try:
         for s in streams: plain_stream(s)
+        if os.name == 'nt': os.system('')  # old consoles of Windows show colours only after this
         if name != 'en': sys.stdout = Translated(sys.stdout, catalogue(name))
         _state.update(colour=colour, quiet=quiet, out=sys.stdout)
         with open(os.devnull, 'w', encoding='utf-8') as nowhere, redirect_stdout(nowhere if quiet else sys.stdout), warnings.catch_warnings():
