@@ -430,7 +430,10 @@ _beats1d = dict(widths=(16, 32, 64, 96), depths=(1, 1, 1, 1), kernel=5, stem=11,
 
 @register_encoder
 @delegates(BeatResNet1DEncoder)
-def resnet1d_beats(images=None, **kwargs):
+def resnet1d_beats(
+    images=None,  # not used: this encoder takes signals
+    **kwargs
+):
     "Residual networks for CPU cores, at 125 Hz: a small one over the signal, and one over its median beat."
     return BeatResNet1DEncoder(images, **{**_beats1d, **kwargs})
 

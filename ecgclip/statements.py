@@ -26,7 +26,7 @@ from .reports import compose_report
 def statement_wordings(
     language='zh',  # or 'en'
     n=25,           # texts composed for each finding, beside its names
-    seed=0
+    seed=0          # of the wordings
 )->dict:            # {key of a finding: list of texts}
     "Texts that state a single finding, for every finding of the lexicon."
     rng = random.Random(seed)
@@ -37,7 +37,7 @@ def statement_wordings(
 def draw_statements(
     shown,  # (B,K) bool: which findings each ECG shows
     n,      # statements to draw
-    generator=None
+    generator=None  # of random numbers; nothing means torch's own
 ):          # (n,) columns, with repetition; fewer than `n`, none, where no finding tells the ECGs apart
     "Draw findings that some of the ECGs show and some do not."
     count = shown.sum(0)
