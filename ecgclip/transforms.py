@@ -213,6 +213,37 @@ def markov_transition_field(
     else: bin_edges = torch.as_tensor(bin_edges, dtype=y.dtype, device=y.device)
     return _markov(y, bin_edges.expand(*y.shape[:-1], -1), x.dtype)
 
+# %% ../nbs/04_transforms.ipynb #a33f48e0
+class _Memory:
+    """Memory for images on the CPU, taken again as soon as no tensor refers to it: fresh memory costs the operating system more
+    time than the images take. Copies and pickles of the layer start without."""
+    def __init__(self): self.a, self.lock = np.empty(0, np.uint8), Lock()
+    def __reduce__(self): return type(self), ()
+    def take(self, shape, dtype):
+        "An uninitialised tensor."
+        size = math.prod(shape)*dtype.itemsize
+        with self.lock:
+            if not size <= len(self.a) <= 2*size or sys.getrefcount(self.a) > 2: self.a = np.empty(size, np.uint8)   # a much larger piece would be kept, and pickled, whole
+            return torch.from_numpy(self.a)[:size].view(dtype).view(shape)
+
+def _in_threads(f, n, parts=6):
+    "`f(first, last)` over so many shares of `n` for each of PyTorch's threads; a thread that is held up leaves its shares to the others."
+    k = min(torch.get_num_threads(), n)
+    if k < 2: return f(0, n)
+    size = min(k*parts, n)
+    shares = iter(range(size))
+    def work():
+        for i in shares: f(n*i//size, n*(i+1)//size)
+    with ThreadPoolExecutor(k - 1) as pool:
+        others = [pool.submit(work) for _ in range(k - 1)]
+        work()
+        for o in others: o.result()
+
+def _bits(out):
+    "The array of a tensor; half precision as the integers that the loops write."
+    if out.dtype == torch.float16: return out.view(torch.int16).numpy().view(np.uint16)
+    return (out.view(torch.int16) if out.dtype == torch.bfloat16 else out).numpy()
+
 # %% ../nbs/04_transforms.ipynb #d2cb7b3c
 MODALITIES = ('GAF', 'RP', 'MTF')
 
@@ -349,37 +380,6 @@ def decoded(self:ECGToImages,
         if x.dtype.is_floating_point: out[i:i+parts] = x[i:i+parts]
         else: out[i:i+parts] = (x[i:i+parts] - shift.floor()).div_(scale)
     return out.view(images.shape)
-
-# %% ../nbs/04_transforms.ipynb #a33f48e0
-class _Memory:
-    """Memory for images on the CPU, taken again as soon as no tensor refers to it: fresh memory costs the operating system more
-    time than the images take. Copies and pickles of the layer start without."""
-    def __init__(self): self.a, self.lock = np.empty(0, np.uint8), Lock()
-    def __reduce__(self): return type(self), ()
-    def take(self, shape, dtype):
-        "An uninitialised tensor."
-        size = math.prod(shape)*dtype.itemsize
-        with self.lock:
-            if not size <= len(self.a) <= 2*size or sys.getrefcount(self.a) > 2: self.a = np.empty(size, np.uint8)   # a much larger piece would be kept, and pickled, whole
-            return torch.from_numpy(self.a)[:size].view(dtype).view(shape)
-
-def _in_threads(f, n, parts=6):
-    "`f(first, last)` over so many shares of `n` for each of PyTorch's threads; a thread that is held up leaves its shares to the others."
-    k = min(torch.get_num_threads(), n)
-    if k < 2: return f(0, n)
-    size = min(k*parts, n)
-    shares = iter(range(size))
-    def work():
-        for i in shares: f(n*i//size, n*(i+1)//size)
-    with ThreadPoolExecutor(k - 1) as pool:
-        others = [pool.submit(work) for _ in range(k - 1)]
-        work()
-        for o in others: o.result()
-
-def _bits(out):
-    "The array of a tensor; half precision as the integers that the loops write."
-    if out.dtype == torch.float16: return out.view(torch.int16).numpy().view(np.uint16)
-    return (out.view(torch.int16) if out.dtype == torch.bfloat16 else out).numpy()
 
 # %% ../nbs/04_transforms.ipynb #bee0eab9
 def _kernel_edges(self, s):
