@@ -118,7 +118,7 @@ class Config:
     equal_reports: Literal['text', 'findings'] = _opt('text', 'which reports are equal, for loss and metrics: of the same text, or stating the same findings')
     true_reports: bool = _opt(True, 'with simulated pairs: a report that is true of another ECG of the batch counts as an equal one')
     rare_reports: bool = _opt(False, 'with duplicates=positive: among the reports that are true of an ECG, those that are true of few ECGs of the batch weigh more')
-    statements: int = _opt(0, 'single findings a step, in many wordings, each of which is to find the ECGs that show it; with simulated pairs or true_reports')
+    statements: int = _opt(0, 'single findings a step, in many wordings, each of which is to find the ECGs that show it; with simulated pairs and true_reports, or loss=multi, else without effect')
     statement_weight: float = _opt(.5, 'of their loss beside that of the batch')
     epochs: int = _opt(100, 'passes over the training records')
     batch_size: Union[int, Literal['auto']] = _opt(5, 'pairs a step, of all processes together; auto takes as many as the memory holds, at most 256')
@@ -271,7 +271,7 @@ def timesformer(cls:Config, **kwargs):
 @patch(cls_method=True)
 def small(cls:Config, **kwargs):
     "For records of one's own without a GPU: a small residual network over the signal, a small text encoder."
-    return cls(ecg_encoder='resnet1d_tiny', text_encoder='small', augment=True, batch_size=64, epochs=40, cycles=1, weight_decay=1e-2, patience=10, max_tokens=64).replace(**kwargs)
+    return cls(ecg_encoder='resnet1d_beats', text_encoder='small', augment=True, batch_size=64, epochs=40, cycles=1, weight_decay=1e-2, patience=10, max_tokens=64).replace(**kwargs)
 
 @patch(cls_method=True)
 def recommended(cls:Config, **kwargs):

@@ -205,9 +205,11 @@ def micro_batches(config, model, dls)->list:
     if config.micro_batch is None: return []
     return [GradientCache(batch_that_fits(model, dls) if config.micro_batch == 'auto' else config.micro_batch)]
 
-def single_statements(config)->list:
-    "`[SingleStatements]` where the settings ask for statements, else nothing."
-    return [SingleStatements(config.statements, config.statement_weight, language=config.language, max_tokens=config.max_tokens)] if config.statements else []
+def single_statements(config, dls)->list:
+    "`[SingleStatements]` where the settings ask for statements and the batches tell what ECGs show, as simulated pairs do; else nothing."
+    facts = getattr(dls.train.dataset, 'facts', None)
+    if not config.statements or facts is None or facts is False: return []
+    return [SingleStatements(config.statements, config.statement_weight, language=config.language, max_tokens=config.max_tokens)]
 
 def _tokenizer(text, config):
     "The function that makes the tokens of the loaders."
@@ -239,7 +241,7 @@ def pretrain_learner(
     if config.frozen_cache: model.text.held = FrozenLayers(text, config.frozen_cache)
     if verbose and isinstance(text, TextEncoder) and text.pretrained: print(trainable_table(model, config).rename_axis(None))
     learn = PretrainLearner(dls, model, pretrain_loss(model, config), opt_func=partial(Adam, decouple_wd=True, eps=1e-8), lr=learning_rates(config, text),
-                    splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + micro_batches(config, model, dls) + single_statements(config) + list(cbs or []), **kwargs)
+                    splitter=partial(layer_groups, decay=config.text_layer_decay), wd=config.weight_decay, wd_bn_bias=True, path=Path(config.out), cbs=default_callbacks(config, dls.device) + micro_batches(config, model, dls) + single_statements(config, dls) + list(cbs or []), **kwargs)
     learn.config = config
     set_seed(config.seed)
     return learn

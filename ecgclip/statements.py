@@ -42,7 +42,7 @@ def draw_statements(
     "Draw findings that some of the ECGs show and some do not."
     count = shown.sum(0)
     weight = torch.where(count < len(shown), count, 0).float().sqrt()
-    if not weight.any(): return weight.new_zeros(0, dtype=torch.long)
+    if not n or not weight.any(): return weight.new_zeros(0, dtype=torch.long)
     return torch.multinomial(weight, n, replacement=True, generator=generator)
 
 # %% ../nbs/11d_statements.ipynb #acfb52e8
@@ -74,8 +74,6 @@ class SingleStatements(Callback):
     def before_fit(self):
         self.run = not hasattr(self.learn, 'gather_preds')
         self.texts = list(statement_wordings(self.language).values())
-        if any(type(cb).__name__ == 'GradientCache' for cb in self.learn.cbs):
-            raise ConfigError('statements', 'they cannot be combined with a micro-batch', 'Set statements=0 or micro_batch=None.')
 
     def _said(self, which):
         "A wording of each, by torch's generator, so that a run that goes on goes on the same way."
