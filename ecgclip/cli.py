@@ -61,7 +61,9 @@ def _help(field):
     shown = '' if value is None or value == {} else f' (published: {str(value).lower() if isinstance(value, bool) else value})'
     return (field.metadata['help'] + shown).replace('%', '%%')
 
-def add_config_options(parser):
+def add_config_options(
+    parser # of argparse
+):
     "Add an option for every setting of `Config` but `data`, in sections; what is not given stays out of the namespace."
     hints, byname = get_type_hints(Config), {f.name: f for f in fields(Config)}
     for title, names in _SECTIONS.items():
@@ -260,8 +262,12 @@ def _say_standing(run, e):
     if (run/'best').is_dir(): result(f'\nThe best checkpoint so far is {run/"best"}; judge it with ecgclip-evaluate {run/"best"}')
     if '--resume' not in str(e): result(f'Where it stands: {standing(run)}')
 
-def draw_run(run, model, test):
-    "Draw the pictures of a run into its folder."
+def draw_run(
+    run:Path, # folder of the run, with its `history.csv`
+    model,    # an `ECGCLIP`
+    test      # an `ECGData`: its records are drawn
+):
+    "Draw the pictures of a run into its folder: `curves.png` and `gallery.png`."
     import matplotlib.pyplot as plt
     from ecgclip.callback import plot_history
     from ecgclip.interpret import plot_gallery
@@ -438,7 +444,9 @@ def _pretrain_alone(args):
     if args.get('data') and not gpu and not args.get('preset'): print('No GPU: small encoders are trained. --preset recommended takes the large ones.')
     pretrain_run(config_from_args(args, gpu))
 
-def pretrain(argv=None):
+def pretrain(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-pretrain`."
     _run(_pretrain, argv)
 
@@ -615,7 +623,9 @@ def _prepare(argv):
     print(f'\nWhat the set looks like: {Path(a.dest)/"quality.html"}')
     result(f'In {a.dest}. Train on it with: ecgclip-pretrain {a.dest}' + (f' --data-mode precomputed --preset {"published" if a.images == "published" else "recommended"} --no-augment' if a.images else ''))
 
-def prepare(argv=None):
+def prepare(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-prepare`."
     _run(_prepare, argv, 'what is finished is kept; the same command goes on where it was')
     if argv is None: _leave()
@@ -730,7 +740,9 @@ def _evaluate(argv):
     result(report)
     if a.json: report.to_json(a.json)
 
-def evaluate(argv=None):
+def evaluate(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-evaluate`."
     _run(_evaluate, argv, 'nothing was written but what --cache keeps')
 
@@ -749,7 +761,9 @@ def _compare(argv):
     result(c)
     if a.out: save_comparison(c, a.out)
 
-def compare(argv=None):
+def compare(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-compare`."
     _run(_compare, argv, 'nothing was written')
 

@@ -76,13 +76,20 @@ def create_text_encoder(
     args = _text_args(config, load_text_encoder, ('name_or_folder', 'reports', 'extend_vocab', 'seed', 'verbose'))
     return load_text_encoder(config.text_encoder, reports=list(reports), extend_vocab=config.extend_vocab, seed=config.seed, verbose=verbose, **(settings | args))
 
-def check_reports(text, reports, config, verbose=True):
+def check_reports(
+    text,          # a `TextEncoder`, or a module of one's own
+    reports:list,  # of str, those of training
+    config:Config, # its `max_tokens`, and `allow_unknown` of its `text_args`
+    verbose=True   # print how the vocabulary reads them
+):
     "Whether a text encoder can read these reports, see `check_vocabulary`; a module of one's own without a tokenizer is not asked."
     if not isinstance(text, TextEncoder): return
     check_vocabulary(text.tokenizer, reports, max_tokens=min(config.max_tokens, text.max_tokens), report_input=text.report_input,
                      allow_unknown=config.text_args.get('allow_unknown', False), name=text.name, verbose=verbose)
 
-def token_cache(config:Config):
+def token_cache(
+    config:Config # its `token_cache` and `data`
+)->TokenCache:
     "Where tokens are kept: beside a prepared set, where the settings say, or nowhere (None)."
     if config.token_cache == 'off': return None
     if config.token_cache == 'user': return TokenCache()
@@ -90,7 +97,7 @@ def token_cache(config:Config):
     return TokenCache(Path(config.data)/'tokens') if config.data and Path(config.data).is_dir() else None
 
 def create_model(
-    config:Config,
+    config:Config,      # settings of both towers
     ecg_encoder=None,   # a module with `.dim`; nothing means the one that `config` names
     text_encoder=None   # a `TextEncoder`; likewise
 )->ECGCLIP:
@@ -131,8 +138,8 @@ def _depth(part, n):
     return n - 1 - int(part[6:]) if part.startswith('layer.') else n if part.startswith('embeddings') else 0
 
 def layer_groups(
-    model:ECGCLIP,
-    decay=1.  # as `Config.text_layer_decay`
+    model:ECGCLIP, # frozen parameters are left out
+    decay=1.       # as `Config.text_layer_decay`
 )->list:      # trainable parameters: [ECG tower, text tower, projections and temperature]; with a decay the text tower is [embeddings, layer 0, ..., top layer]
     "Parameter groups of the optimizer; those that are frozen are in none."
     ecg, text, heads = param_groups(model)
@@ -142,15 +149,18 @@ def layer_groups(
     for part, ps in model.text.parts().items(): groups[n - _depth(part, n)] += [p for p in ps.values() if p.requires_grad]
     return [ecg, *groups, heads]
 
-def learning_rates(config:Config, text:TextEncoder):
-    "Highest rates of the groups of `layer_groups`."
+def learning_rates(
+    config:Config,   # its `lr_rate`, `text_lr_scale` and `text_layer_decay`
+    text:TextEncoder # the text tower
+)->list:
+    "Highest rates of the groups of `layer_groups`. Raises `ConfigError` for a decay over layers that are not known."
     top, decay = config.lr_rate*(config.text_lr_scale if text.pretrained else 1.), config.text_layer_decay
     if decay == 1: return [config.lr_rate, top, config.lr_rate]
     if not isinstance(text, TextEncoder): raise ConfigError('text_layer_decay', f'the layers of {type(text).__name__} are not known', 'Take a TextEncoder, or text_layer_decay=1.')
     return [config.lr_rate, *(top*decay**d for d in range(len(text.layers), -1, -1)), config.lr_rate]
 
 def trainable_table(
-    model:ECGCLIP,
+    model:ECGCLIP,      # with a `TextEncoder`
     config:Config=None  # its rates; nothing means the defaults
 ):                      # a DataFrame
     "What of the text tower trains: a row for each part, with its parameters and its highest learning rate."
@@ -163,13 +173,18 @@ def trainable_table(
     parts = {k: list(v.values()) for k, v in model.text.parts().items()} | dict(projection=list(model.text_head.parameters()))
     return pd.DataFrame([row(ps) for ps in parts.values()], columns=['parameters', 'state', 'rate'], index=pd.Index(parts, name='part'))
 
-def default_callbacks(config:Config, device)->list:
+def default_callbacks(
+    config:Config, # its `amp` and `clip_norm`
+    device         # name or torch.device
+)->list:
     "Metrics over the whole validation set, throughput, clipping, mixed precision, temperature clamp."
     cbs = [EpochTable(), Curves(), TemperatureClamp(), RetrievalMetrics(), Throughput(), FiniteLoss(), *amp_callbacks(device, config.amp)]
     if config.clip_norm: cbs.append(GradientClip(config.clip_norm))
     return cbs
 
-def set_seed(seed):
+def set_seed(
+    seed:int # any
+):
     "Seed Python, NumPy and torch."
     random.seed(seed); np.random.seed(seed % 2**32); torch.manual_seed(seed)
 
@@ -181,31 +196,47 @@ def _same_loaders(config, dls):
         if getattr(config, k) != getattr(dls.config, k):
             raise ConfigError(k, f'{getattr(config, k)!r} here, but the loaders were made with {getattr(dls.config, k)!r}', 'Make them anew: ecg_dataloaders(data, config=config).')
 
-def calibrate_images(model, dls, n=64):
+def calibrate_images(
+    model:ECGCLIP, # its ECG tower is calibrated
+    dls,           # from `ecg_dataloaders`
+    n=64           # ECGs
+):
     "Measure mean and deviation of the images on the first `n` training ECGs, unless the encoder knows them."
     if getattr(model.ecg, 'calibrated', True): return
     data = dls.train.dataset.data
     model.ecg.calibrate(torch.from_numpy(data.ecgs(range(min(n, len(data))))).to(dls.device))
 
-def batch_that_fits(model, dls)->int:
-    "The largest batch that the memory holds."
+def batch_that_fits(
+    model:ECGCLIP, # on its device
+    dls            # from `ecg_dataloaders`, tokenized
+)->int:            # pairs
+    "The largest batch that the memory holds, see `largest_batch`. Raises `ConfigError` if it holds not even two pairs."
     pairs = dls.train.dataset
     longest = np.argsort(-pairs.lengths)[:3]
     batches = [to_device(pairs.batch(longest[:n]), dls.device) for n in (1, len(longest))]
     return largest_batch(model, batches, dls.plan.machine, dls.plan.n_train)
 
-def fit_batch(model, dls):
+def fit_batch(
+    model:ECGCLIP, # as for `batch_that_fits`
+    dls            # whose batch is set
+):
     "Set the loaders to that batch, and say which."
     n = batch_that_fits(model, dls)
     for dl in dls.loaders: dl.bs = n
     print(f'batch {n}')
 
-def micro_batches(config, model, dls)->list:
+def micro_batches(
+    config:Config, # its `micro_batch`
+    model:ECGCLIP, # measured for `micro_batch='auto'`
+    dls            # likewise
+)->list:
     "`[GradientCache]` where the settings name a micro-batch, else nothing."
     if config.micro_batch is None: return []
     return [GradientCache(batch_that_fits(model, dls) if config.micro_batch == 'auto' else config.micro_batch)]
 
-def single_statements(config)->list:
+def single_statements(
+    config:Config # its `statements` and what belongs to them
+)->list:
     "`[SingleStatements]` where the settings ask for statements, else nothing."
     return [SingleStatements(config.statements, config.statement_weight, language=config.language, max_tokens=config.max_tokens)] if config.statements else []
 
@@ -264,11 +295,11 @@ def _portable(config):
     return asdict(config.replace(data=None, data_root=None, images_path=None, ecg_weights=None, out=Config().out, resume=None, text_encoder=text, token_cache=kept))
 
 def write_pretrained(
-    model:ECGCLIP,
+    model:ECGCLIP,  # to keep
     folder,         # that exists
-    config:Config,
+    config:Config,  # it was made by; paths are left out
     metrics=None,   # numbers to keep beside the weights
-    class_names=None,
+    class_names=None, # of a classification; nothing means those of its findings, if it has any
     half=False      # weights in 16 bits
 ):
     "Write the files of a checkpoint into a folder; `save_pretrained` does it safely."
@@ -284,11 +315,11 @@ def write_pretrained(
     _write(folder/'versions.json', {p: _version(p) for p in _PACKAGES})
 
 def save_pretrained(
-    model:ECGCLIP,
+    model:ECGCLIP,  # to keep
     folder,         # replaced as a whole if it exists
-    config:Config,
+    config:Config,  # it was made by; paths are left out
     metrics=None,   # numbers to keep beside the weights
-    class_names=None,
+    class_names=None, # of a classification; nothing means those of its findings, if it has any
     half=False      # weights in 16 bits: half the size
 )->Path:
     "Write a checkpoint folder; an interruption leaves the old one or the new one, never a mixture."
@@ -329,7 +360,7 @@ def list_pretrained()->dict: # name -> folder
 
 def load_pretrained(
     folder,        # written by `save_pretrained`, or a name of `list_pretrained()`, such as 'demo'
-    device='cpu'
+    device='cpu'   # as in `pick_device`
 )->ECGCLIP:        # in eval mode; `.config` and `.metrics` are attached
     "A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Raises `CheckpointError` for damaged folders and other versions."
     if not Path(folder).is_dir() and str(folder) in list_pretrained(): folder = list_pretrained()[str(folder)]
@@ -350,7 +381,11 @@ def load_pretrained(
     return model.to(pick_device(str(device))).eval().requires_grad_(False)
 
 @patch
-def save_pretrained(self:Learner, folder, metrics=None, half=False):
+def save_pretrained(self:Learner,
+    folder,       # replaced as a whole if it exists
+    metrics=None, # numbers to keep beside the weights
+    half=False    # weights in 16 bits: half the size
+)->Path:
     "Write the Learner's model as a checkpoint folder."
     return save_pretrained(get_model(self.model), folder, self.config, metrics, half=half)
 
@@ -361,10 +396,10 @@ def _save_epoch(learn, to):
     write_pretrained(get_model(learn.model), to, learn.config, metrics | dict(epoch=learn.epoch))
 
 def run_callbacks(
-    config:Config,
-    folder,      # of the run
-    state=None,  # of `latest_state`, for a run that goes on
-    stop=None    # a `StopSignal`
+    config:Config, # its monitor, patience and tracking
+    folder,        # of the run
+    state=None,    # of `latest_state`, for a run that goes on
+    stop=None      # a `StopSignal`
 )->list:
     "State after each epoch, best checkpoint, history, early stop and tracking of a run in `folder`."
     folder, earlier = Path(folder), state['history'] if state else []
@@ -376,8 +411,8 @@ def run_callbacks(
     return cbs
 
 def load_run(
-    learn:Learner,
-    folder  # of a run
+    learn:Learner, # made anew from the same data and settings
+    folder         # of a run
 ):          # the state; nothing where there is none yet
     "Bring a Learner to the latest state of a run. Raises `CheckpointError` for damaged states, `ConfigError` if data or epochs are others."
     where, state = shared_state(folder)
@@ -392,9 +427,9 @@ def load_run(
     return state
 
 def fit_run(
-    learn:Learner,
-    folder,      # of the run: `states/`, `best/`, `history.csv`
-    resume=False # go on from the latest state that lies there
+    learn:Learner, # from `pretrain_learner`
+    folder,        # of the run: `states/`, `best/`, `history.csv`
+    resume=False   # go on from the latest state that lies there
 )->Learner:
     """Train for `config.epochs` with warmup and cosine restarts; the state after each epoch is kept in `folder/states`, the best checkpoint by mean_recall_group
     in `folder/best`. Raises `TrainingError` for what ends a training, `RunTerminated` after a SIGTERM."""
