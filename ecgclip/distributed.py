@@ -293,6 +293,7 @@ def _unite_retrieval(self:Distributed, cb, union):
     cb.latest, cb.chance, cb.blind = from_first((cb.latest, cb.chance, cb.blind) if not process_rank() else None)
     cb.found = []
 
+# %% ../nbs/11a_distributed.ipynb #53eced34
 @patch
 @contextmanager
 def distributed_ctx(self:Learner, **kwargs):
