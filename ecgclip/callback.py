@@ -65,7 +65,8 @@ def fit_warmup_cosine(self:Learner,
     floor=None,     # rate at the end of a cycle, as a share of `lr_max`
     wd=None,        # weight decay
     cbs=None,       # further callbacks for this fit
-    reset_opt=False, start_epoch=0
+    reset_opt=False,# make the optimizer anew
+    start_epoch=0   # epochs before it count as done: the schedule goes on where they end
 ):
     "Fit with linear warmup and cosine restarts; settings not given come from `learn.config`, else they are the published ones."
     cfg = _config(self) or Config()

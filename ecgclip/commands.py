@@ -47,7 +47,9 @@ def _embed(argv):
     if 'recall' in index.meta and index.meta['kind'] == 'exact': print(f'faiss finds {index.meta["recall"]:.2f} of the ten best only, so the index is exact')
     result(f'{index}\nIn {a.index}. Ask it with: ecgclip-search {a.index} "心房颤动"')
 
-def embed(argv=None):
+def embed(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-embed`."
     _run(_embed, argv, 'nothing was written')
 
@@ -80,7 +82,9 @@ def _search(argv):
         import matplotlib.pyplot as plt
         plt.close(found.plot(path=a.plot))
 
-def search(argv=None):
+def search(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-search`."
     _run(_search, argv)
 
@@ -113,6 +117,8 @@ def _export(argv):
     if a.hub: result(f'{export_hub(a.checkpoint, a.hub, onnx=a.onnx is True, overwrite=a.overwrite, **card)}: loads as the same model')
     if a.card: result(write_model_card(a.checkpoint, **card))
 
-def export(argv=None):
+def export(
+    argv=None # options as a list of str; nothing means those of the command line
+):
     "The command `ecgclip-export`."
     _run(_export, argv, 'what was announced is complete, nothing else was written')

@@ -242,21 +242,25 @@ class Distributed(Callback):
 # %% ../nbs/11a_distributed.ipynb #98d36422
 @patch
 def before_train(self:Distributed):
+    "Give each process random numbers of its own, which follow from those of the run."
     if process_rank(): torch.manual_seed(int(torch.randint(2**31, (1,))) + process_rank())
 
 @patch
 def after_train(self:Distributed):
+    "Count the ECGs of all processes for `Throughput`."
     for cb in self.learn.cbs:
         if isinstance(cb, Throughput): cb.n_ecgs = sum_processes(cb.n_ecgs)[0]
 
 @patch
 def before_validate(self:Distributed):
+    "Take this process's stretch of the validation records. Raises `ConfigError` in `get_preds`."
     if hasattr(self.learn, 'gather_preds'): raise ConfigError('get_preds', 'predictions are not collected over processes', 'Call it outside of distributed_ctx.')
     if not isinstance(self.learn.dl, JointLoader): self.learn.dl = JointLoader(self.learn.dl, False)
     self.found = []
 
 @patch
 def after_batch(self:Distributed):
+    "Keep embeddings `(b,D)` and targets of a batch of validation."
     if not self.training and self.yb: self.found.append([to_detach(o, gather=False) for o in (*self.pred[:2], self.yb[0])])
 
 @patch
@@ -289,6 +293,7 @@ def _unite_retrieval(self:Distributed, cb, union):
     cb.latest, cb.chance, cb.blind = from_first((cb.latest, cb.chance, cb.blind) if not process_rank() else None)
     cb.found = []
 
+# %% ../nbs/11a_distributed.ipynb #53eced34
 @patch
 @contextmanager
 def distributed_ctx(self:Learner, **kwargs):

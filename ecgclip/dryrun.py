@@ -33,7 +33,7 @@ SPLITS = ('train', 'valid', 'test')
 @dataclass
 class DryRun:
     "What a run would be. `problems` would stop it; `notes` are worth knowing. What could not be found out is None or empty."
-    config: Config
+    config: Config                                 # of the run
     data: str = ''                                 # what is opened
     pairs: list = field(default_factory=list)      # (split, pairs, patients, distinct reports)
     plan: object = None                            # a `LoaderPlan`
@@ -43,7 +43,7 @@ class DryRun:
     memory: float = None                           # GiB of a step at the whole batch
     measured: str = ''                             # how memory and time were found
     disk: list = field(default_factory=list)       # (what, bytes)
-    step_seconds: float = None
+    step_seconds: float = None                     # of a step at the whole batch, loading included
     seconds: float = None                          # of all epochs
     goes_on: Path = None                           # a run that would be continued
     notes: list = field(default_factory=list)
@@ -228,7 +228,7 @@ def _look_at_disk(dry, model):
 
 # %% ../nbs/16a_dryrun.ipynb #ba22666a
 def dry_run(
-    config:Config
+    config:Config # as for the run
 )->DryRun:
     "Find out what a pretraining with these settings would be, without writing or downloading. Bad input becomes `problems`, no exception."
     dry = DryRun(config)

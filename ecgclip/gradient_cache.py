@@ -56,7 +56,7 @@ def _pieces(x, n):
     return list(zip(*(_pieces(v, n) for v in x)))
 
 def batch_norms(
-    model
+    model  # a torch module
 )->list:  # names of modules
     "Modules that make the embedding of a pair depend on the others of its batch: batch norms in training mode."
     return [n for n, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
@@ -132,6 +132,7 @@ def _first_pass(self:GradientCache, xb):
 # %% ../nbs/11c_gradient_cache.ipynb #d0e00217
 @patch
 def after_backward(self:GradientCache):
+    "The second pass: each micro-batch gets its part of the gradient of the whole. Where several processes train, gradients are averaged."
     if self.leaves is None: return
     done = self._try(self._second_pass, _rows(self.xb))
     if any_process(done is None): self._repeat()

@@ -96,7 +96,7 @@ def look_at_machine(
 # %% ../nbs/05_loaders.ipynb #0b42115a
 def image_bytes(
     n:int,              # records
-    images:ECGToImages,
+    images:ECGToImages, # the conversion
     dtype='float16'     # uint8, float16 or float32
 )->int:
     "Bytes that the stored images of `n` records take."
@@ -165,13 +165,13 @@ def _write_blocks(data, partial, meta, images, shape, sums, device, progress):
 
 # %% ../nbs/05_loaders.ipynb #c57dbf05
 def precompute_images(
-    data:ECGData,
+    data:ECGData,        # records to convert
     dest,                # folder to make
     images:ECGToImages=None,  # the conversion; nothing means the published one
     *,
     dtype='float16',     # uint8, float16 or float32; see `storage_errors`
     confirm=None,        # True agrees to the size; nothing asks on the terminal
-    device='auto',
+    device='auto',       # that converts, as in `pick_device`
     progress=True        # show a bar
 )->'ImageStore':
     """Convert all records and store their images (N,T,36,H,W); an interrupted run is continued. Raises `ConfigError` if they do not fit or nobody
@@ -191,7 +191,9 @@ def precompute_images(
 # %% ../nbs/05_loaders.ipynb #6b0289d0
 class ImageStore:
     "Stored images of a data set: `store[i]` is (T,36,H,W) on its own scale, `store.read(idxs)` is (k,T,36,H,W) as stored."
-    def __init__(self, path):
+    def __init__(self,
+        path  # folder that `precompute_images` wrote
+    ):
         self.path = Path(path)
         try: meta = json.loads((self.path/'meta.json').read_text())
         except (OSError, ValueError): raise ConfigError(path, 'no stored images here', 'Write them with precompute_images.') from None
@@ -246,11 +248,14 @@ SMALL_LIMIT = 10_000  # training records that the published rule gives a small c
 @dataclass(frozen=True)
 class ModeChoice:
     "A data mode, why it was taken, and the limit on training records that goes with it."
-    mode: str
-    why: str
-    limit: int = None
+    mode: str          # 'runtime' or 'precomputed'
+    why: str           # in words
+    limit: int = None  # training records; nothing means all
 
-def published_mode(machine:Machine, stored:bool)->ModeChoice:
+def published_mode(
+    machine:Machine, # that trains
+    stored:bool      # whether images are stored
+)->ModeChoice:
     "The published rule: small cards convert at run time on a limited set, others read stored images, if there are any."
     if machine.device.type != 'cuda': return ModeChoice('runtime', 'no CUDA device')
     if machine.memory < SMALL_CARD: return ModeChoice('runtime', f'{machine.name} has {machine.memory:.0f} GiB', SMALL_LIMIT)
@@ -271,7 +276,13 @@ def _samples(n, size, share):
     idx = np.random.default_rng(0).permutation(size)
     return (idx[:n], idx[:n]) if share < .7 or size < 2*n else (idx[:n], idx[n:2*n])
 
-def measured_mode(machine:Machine, data:ECGData, images:ECGToImages, store:ImageStore=None, n=4)->ModeChoice:
+def measured_mode(
+    machine:Machine,       # whose device converts
+    data:ECGData,          # records to try it with
+    images:ECGToImages,    # the conversion
+    store:ImageStore=None, # stored images of the same records; nothing leaves no choice
+    n=4                    # records to convert and to read
+)->ModeChoice:
     "Time converting `n` records on the device against reading, sending and decoding their stored images; the faster mode wins."
     if store is None: return ModeChoice('runtime', 'no images are stored')
     n, dev = min(n, len(data)), machine.device
@@ -281,7 +292,13 @@ def measured_mode(machine:Machine, data:ECGData, images:ECGToImages, store:Image
     times = f'an ECG takes {convert*1e3:.1f} ms to convert and {read*1e3:.1f} ms to read'
     return ModeChoice('runtime' if convert <= read else 'precomputed', times)
 
-def choose_mode(config:Config, machine:Machine, data:ECGData=None, images:ECGToImages=None, store:ImageStore=None)->ModeChoice:
+def choose_mode(
+    config:Config,           # its `data_mode`, `data_policy` and `augment`
+    machine:Machine,         # that trains
+    data:ECGData=None,       # records to measure with
+    images:ECGToImages=None, # the conversion to measure
+    store:ImageStore=None    # stored images, where there are any
+)->ModeChoice:
     "The data mode for a run. Raises `ConfigError` if precomputed images are asked for and there are none."
     if config.data_mode == 'precomputed' and store is None:
         raise ConfigError('data_mode', 'precomputed was asked for, but no images are stored', 'Write them with precompute_images and pass the folder as images_path, or use data_mode=runtime.')
@@ -314,7 +331,7 @@ def _passing_bytes(model):
 
 def largest_batch(
     model, batches,    # (ecg, tokens, target) of one pair, and of some more
-    machine:Machine,
+    machine:Machine,   # its free memory counts
     n_train:int,       # pairs there are
     share=.7           # of the free memory
 )->int:
@@ -329,8 +346,9 @@ def largest_batch(
 
 # %% ../nbs/05_loaders.ipynb #a6bb49df
 def pick_workers(
-    config:Config, machine:Machine,
-    lazy:bool  # whether each record is read from a file of its own
+    config:Config,   # its `workers` decides, where it is set
+    machine:Machine, # its processors count
+    lazy:bool        # whether each record is read from a file of its own
 )->int:
     "Loader processes: as configured, else none for data in memory, else one a processor, at most 8."
     if config.workers is not None: return config.workers
@@ -349,7 +367,7 @@ def _distinct_tokens(tokenizer, *lists):
 class Pairs:
     "ECGs and tokenised reports of one split, put together batch by batch."
     def __init__(self,
-        data:ECGData,
+        data:ECGData,   # of one split
         store=None,     # an `ImageStore` in precomputed mode
         rows=None       # rows of the store that belong to `data`
     ):
@@ -453,11 +471,11 @@ def pair_facts(
 
 def simulated_data(
     n,             # records
-    seed=0,
+    seed=0,        # of the simulator
     *,
     language='zh', # of the reports
     start=0,       # number of the first record
-    split='train',
+    split='train', # what their column `split` says
     array=None,    # `(n,12,5000)` int16 to fill, such as a memory map; nothing takes memory
     progress=True  # show a bar
 )->ECGData:
@@ -487,7 +505,9 @@ def _fill(path, shape, a, b, start, seed, language, facts):
 class PairFile:
     "Simulated pairs `start` to `start + n` of a seed, kept in a temporary file (120 kB a pair) until this object is gone."
     def __init__(self,
-        n, seed, start,
+        n,             # pairs
+        seed,          # of the simulator
+        start,         # number of the first pair
         *,
         language='zh', # of the reports
         facts=True,    # keep which reports are true of which ECGs
@@ -551,7 +571,7 @@ class SimulatedPairs:
     store = None
     def __init__(self,
         n,             # simulated pairs of an epoch
-        seed=0,
+        seed=0,        # of the simulator, and of the order of one's own records
         *,
         language='zh', # of the reports
         by='text',     # groups: equal of 'text' or of 'findings'
@@ -657,7 +677,10 @@ class SimulatedPairs:
 class PairLoader(DataLoader):
     "Batches of `Pairs`; the order of the records, and how they are varied, follow from `seed`."
     def __init__(self,
-        dataset, bs, *, seed=0,
+        dataset,          # `Pairs` or `SimulatedPairs`
+        bs,               # pairs in a batch
+        *,
+        seed=0,           # of order and variation
         batch_tfms=None,  # transforms of batches on the device, as fastai has them, such as those of `ecg_augment`
         split_idx=0,      # 0 for training, 1 for validation
         **kwargs          # of fastai's `DataLoader`
@@ -714,12 +737,12 @@ class ECGDataLoaders(DataLoaders):
 @dataclass(frozen=True)
 class LoaderPlan:
     "What was decided for a run, and why."
-    machine: Machine
-    choice: ModeChoice
+    machine: Machine    # that trains
+    choice: ModeChoice  # of the data mode
     batch_size: object  # a number, or 'auto' until the model is known
-    workers: int
-    n_train: int
-    n_valid: int
+    workers: int        # loader processes
+    n_train: int        # training pairs, of an epoch where they are simulated
+    n_valid: int        # validation pairs
 
     def __str__(self):
         m, how = self.machine, 'signals travel, images are made on the device' if self.choice.mode == 'runtime' else 'stored images are read'
@@ -790,9 +813,9 @@ def _simulated_dataloaders(data, tokenize, config, machine, verbose, batch_tfms)
     return dls
 
 def ecg_dataloaders(
-    data:ECGData,
+    data:ECGData,          # its column `split` marks 'train' and 'valid'
     tokenize=None,         # function: list of texts -> dict of (N,L) tensors; `pretrain_learner` sets it if nothing is given
-    config:Config=None,
+    config:Config=None,    # nothing means the defaults
     *,
     images:ECGToImages=None,  # the conversion that stored images must have been made with
     images_path=None,      # folder of `precompute_images`, for the precomputed mode
@@ -906,7 +929,11 @@ def test_dl(self:ECGDataLoaders,
     return PairLoader(pairs, **(dict(bs=self.valid.bs, split_idx=1, device=self.device) | kwargs))
 
 @patch
-def add_tfms(self:ECGDataLoaders, tfms, event='after_batch', loaders=None):
+def add_tfms(self:ECGDataLoaders,
+    tfms,                # of fastai, as the two below; refused, whatever they are
+    event='after_batch', # when fastai would call them
+    loaders=None         # which of the loaders
+):
     "Raises `ConfigError`: transforms are given when the loaders are made."
     _instead('add_tfms', 'these loaders take transforms when they are made', 'ecg_dataloaders(data, config=config, batch_tfms=[...]), such as those of ecg_augment.')
 

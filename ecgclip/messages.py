@@ -114,8 +114,8 @@ def _parts(catalogue, s):
     return '；'.join(t for t, _ in parts) if any(t != o for t, o in parts) else s
 
 def translate_line(
-    catalogue:Catalogue,
-    line:str  # without its end
+    catalogue:Catalogue, # of the language
+    line:str             # without its end
 )->str:
     "A line of output in another language."
     body = line.strip()
@@ -140,7 +140,7 @@ def language()->str: # 'en' or 'zh'
     return _state['language']
 
 def translate(
-    text:str
+    text:str # a message in English
 )->str:
     "A message in the language that is spoken now; the message itself where it has no translation."
     return text if language() == 'en' else catalogue(language())(text)
@@ -161,7 +161,10 @@ def use_language(
 # %% ../nbs/00e_messages.ipynb #0ea2e2ec
 class Translated(io.TextIOBase):
     "A text stream before another one: complete lines are translated."
-    def __init__(self, stream, catalogue): self.stream, self.catalogue, self.held = stream, catalogue, ''
+    def __init__(self,
+        stream,             # text stream that gets the translated lines
+        catalogue:Catalogue # of the language
+    ): self.stream, self.catalogue, self.held = stream, catalogue, ''
     def write(self, s):
         *lines, self.held = (self.held + s).split('\n')
         for l in lines: self.stream.write((l if '\r' in l else translate_line(self.catalogue, l)) + '\n')

@@ -168,7 +168,7 @@ def words(self:ECGCLIP,
 
 # %% ../nbs/08_model.ipynb #0274e4e5
 def param_groups(
-    model:ECGCLIP
+    model:ECGCLIP # both towers
 )->list:  # trainable parameters: [ECG tower, text tower, projections and temperature]
     "Parameter groups for an optimizer, or as the `splitter` of a fastai `Learner`."
     heads = [*model.ecg_head.parameters(), *model.text_head.parameters(), *(model.local.parameters() if model.local else ()), *([] if model.logit_bias is None else [model.logit_bias]), model.log_scale]

@@ -35,7 +35,7 @@ def _plain(k): return isinstance(k, str) and not k.startswith('$')
 def pack(
     tree,       # nested dictionaries (keys text or whole numbers), lists and tuples of numbers, text, None, arrays and tensors
     at='',      # begins the names of the tensors
-    tensors=None
+    tensors=None # {name: tensor} to add to; nothing means a new dictionary
 )->tuple:       # what JSON can hold, {name: tensor}
     "Take a tree apart for JSON and safetensors. Raises `TypeError` for anything that is neither."
     tensors = {} if tensors is None else tensors
@@ -80,7 +80,10 @@ def random_state(
     for dl in map(_inner, loaders): state['loaders'].append(dict(rng=dl.rng.getstate(), epoch=getattr(dl.dataset, 'epoch', None)))
     return state
 
-def set_random_state(state, loaders=()):
+def set_random_state(
+    state:dict, # of `random_state`
+    loaders=()  # the same DataLoaders in the same order
+):
     "Bring all generators of this process to where they stood."
     random.setstate(state['python'])
     np.random.set_state(state['numpy'])
@@ -181,8 +184,11 @@ def learner_state(
         recorder=dict(names=list(rec.metric_names[1:]), values=[list(v) for v in rec.values], iters=list(rec.iters), lrs=np.array(rec.lrs, dtype=np.float64), losses=np.array([float(o) for o in rec.losses])),
         callbacks={name: {a: getattr(cb, a) for a in _attrs(cb)} for name, cb in _remembering(learn).items()})
 
-def load_optimizer(learn, saved):
-    "Bring the optimizer of a Learner to a saved state; tensors go to where its parameters lie."
+def load_optimizer(
+    learn:Learner, # its optimizer is made if there is none
+    saved:dict     # `state_dict()` of the optimizer, `opt` of a state
+):
+    "Bring the optimizer of a Learner to a saved state; tensors go to where its parameters lie. Raises `CheckpointError` if other parameters train."
     if learn.opt is None: learn.create_opt()
     if not isinstance(learn.opt, Optimizer): return learn.opt.load_state_dict(saved)
     ps = [p for group in learn.opt.param_lists for p in group]
@@ -452,10 +458,10 @@ def run_lock(
         yield
 
 def check_state(
-    learn:Learner,
-    state:dict,   # of `latest_state`
-    n_epoch       # epochs that are to be trained
-):
+    learn:Learner, # that is to go on
+    state:dict,    # of `latest_state`
+    n_epoch        # epochs that are to be trained
+)->list:           # of str
     "Notes on what keeps a resumed run from being the same to the last bit. Raises `ConfigError` for other data or another number of epochs."
     if state['data'] != data_checksum(learn.dls): raise ConfigError('data', 'the records or their reports have changed since the run began', 'Bring the old ones back, or start a new run.')
     if state['n_epoch'] != n_epoch: raise ConfigError('epochs', f'{n_epoch} here, but the run began with {state["n_epoch"]}, and its schedule ends there', 'Leave the number as it was, or start a new run.')
@@ -463,7 +469,11 @@ def check_state(
     there = {k: state.get(k) for k in here} | dict(processes=len(state['random']))
     return [f'Note: {k} {here[k]} now, {there[k]} before; the run goes on, but not to the same last bit.' for k in here if here[k] != there[k]]
 
-def say_resumed(run, folder, state):
+def say_resumed(
+    run,       # folder of the run
+    folder,    # of the state
+    state:dict # of `latest_state`
+)->str:
     "A line on where a run goes on."
     begun, nxt = progress(run).get('epoch'), state['epoch'] + 1
     then = f'it was stopped within epoch {begun}, which starts again from its beginning' if begun == nxt else f'epoch {nxt} is next'

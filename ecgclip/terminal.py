@@ -31,7 +31,9 @@ def _plainly(e):
 
 codecs.register_error('ecgclip', _plainly)
 
-def plain_stream(stream):
+def plain_stream(
+    stream # text stream, such as `sys.stdout`; one that cannot be set stays as it is
+):
     "Make a text stream accept every character. Returns it."
     if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='ecgclip')
     return stream
@@ -41,7 +43,7 @@ _CODES = dict(red=31, green=32, yellow=33, cyan=36, bold=1)
 _state = dict(colour=None, quiet=False, out=None)
 
 def has_colours(
-    stream,
+    stream,  # text stream
     env=None # environment variables; nothing means those of the process
 )->bool:
     "Whether a stream is a terminal that shows colours."
@@ -50,7 +52,7 @@ def has_colours(
     return not env.get('NO_COLOR') and env.get('TERM') != 'dumb' and bool(getattr(stream, 'isatty', bool)())
 
 def paint(
-    text,
+    text,        # anything; its `str` is shown
     style:str,   # red, green, yellow, cyan or bold
     stream=None  # where it will be shown; nothing means standard output
 )->str:
@@ -61,7 +63,7 @@ def paint(
 def text_table(
     rows:list,     # of rows of cells; numbers are set right, all else left
     header=None,   # names of the columns
-    indent:str='  '
+    indent:str='  ' # put before each line
 )->str:
     "A table in plain characters, whose columns are aligned also with Chinese in them."
     cells = [[str(c) for c in r] for r in ([header] if header else []) + list(rows)]
@@ -88,7 +90,15 @@ def _in_words(seconds):
 
 class PlainProgress:
     "Progress for a stream that is no terminal: sparse lines."
-    def __init__(self, items, what, total, initial, unit, shown, clock=time.monotonic):
+    def __init__(self,
+        items,                # to go through; None where `update` is called
+        what,                 # is done
+        total,                # how many there are; None where nobody knows
+        initial,              # how many are done already
+        unit,                 # of an item, as a bar has it; lines do without
+        shown,                # False prints nothing
+        clock=time.monotonic  # gives seconds
+    ):
         self.items, self.what, self.n, self.total, self.first, self.unit, self.shown, self.clock = items, what, initial, total, initial, unit, shown, clock
         self.begun, self.next = clock(), clock() + 10
     def __enter__(self): return self
@@ -110,8 +120,8 @@ def progress(
     *,
     total=None,     # how many there are; nothing means `len(items)`
     initial=0,      # how many are done already
-    unit=' ECG',
-    show=True
+    unit=' ECG',    # behind the number in a bar, with its blank
+    show=True       # False shows nothing
 ):                  # to iterate over; has `update(n)`, and is a context
     "Show how far something is and how long it will take, if that is over two seconds."
     from fastcore.imports import IN_NOTEBOOK

@@ -51,7 +51,10 @@ def load_learner(
     return learn
 
 @patch
-def export(self:PretrainLearner, fname='export.pkl', **kwargs):
+def export(self:PretrainLearner,
+    fname='export.pkl', # of fastai; without effect
+    **kwargs            # likewise
+):
     "Raises `ConfigError`: fastai would write a pickle."
     raise ConfigError('export', 'fastai writes a pickle, which can run code when it is read', 'Write a folder with learn.save_pretrained(folder); read it with load_pretrained(folder), or as a Learner with load_learner(folder, dls) of ecgclip.verbs.')
 
@@ -285,7 +288,10 @@ _TOLD = ('valid_loss', 'mean_recall', 'mean_recall_group', 'image_to_text_top1_g
 
 class Scores(list):
     "Numbers of a validation, in the order of `names`; `scores['mean_recall_group']` finds one by its name."
-    def __init__(self, values, names):
+    def __init__(self,
+        values, # numbers
+        names   # of these, in the same order
+    ):
         super().__init__(values)
         self.names = list(names)
     def __getitem__(self, i): return super().__getitem__(self.names.index(i) if isinstance(i, str) else i)
@@ -317,12 +323,16 @@ def _score_names(self:PretrainLearner):
 @dataclass(frozen=True)
 class Match:
     "A report that fits an ECG."
-    report: str
+    report: str   # its text
     score: float  # cosine of both embeddings
 
 class Matches(list):
     "Reports that fit an ECG, best first; `findings` holds calibrated ones where the checkpoint has them."
-    def __init__(self, items, n, findings=None):
+    def __init__(self,
+        items,        # `Match`es, best first
+        n,            # how many reports were asked
+        findings=None # of the ECG, as `ECGCLIP.predict` gives them
+    ):
         super().__init__(items)
         self.n, self.findings = n, findings
     def __repr__(self):
