@@ -31,9 +31,9 @@ from .stats import calibration_error, calibration_figures, curve_band, reliabili
 @dataclass
 class Section:
     "A table with a title, what it tells, and pictures that belong to it."
-    title: str
+    title: str              # heading
     table: object           # DataFrame
-    note: str = ''
+    note: str = ''          # what the table tells, below it
     name: str = ''          # of its files
     figures: tuple = ()     # names of pictures
     brief: tuple = ()       # rows for people, where the files hold more
@@ -42,12 +42,12 @@ class Section:
 
 @dataclass
 class Evaluation:
-    "All that is known of a model on one data set: sections, numbers for pictures. Prints as tables; `save` writes files."
-    name: str
-    sections: list
-    about: dict
+    "All that is known of a model on one data set: sections, numbers for pictures. Prints as tables; `save_evaluation` writes files."
+    name: str                                             # of the model
+    sections: list                                        # list of `Section`
+    about: dict                                           # what was judged: data set, numbers of records, language
     raw: dict = field(default_factory=dict, repr=False)   # scores, labels, embeddings: what pictures and comparisons need
-    retrieval: object = None
+    retrieval: object = None                              # `RetrievalReport`, where retrieval was judged
     head: object = None                                   # `FindingHead` fitted on validation records
     def section(self, name): return next(s for s in self.sections if s.name == name)
     def __str__(self):
@@ -145,12 +145,22 @@ def _retrieval(model, data, o):
 PARTS = ('retrieval', 'zero_shot', 'probe', 'robustness', 'subgroups')
 
 def evaluate_model(
-    model,             # from `load_pretrained`, a Learner's model, or an `Adapter`
-    data:ECGData,      # with its splits: test records judge, validation records choose, training records teach probes
-    *, task=None,      # of `list_tasks()`, or a list of findings; nothing takes the findings that occur often enough
-    language=None,     # of the prompts: zh, en, both; nothing means that of the model
-    parts=PARTS,
-    fractions=FRACTIONS, seeds=(0, 1, 2), untrained=3, rare_below=10, n_boot=1000, scaling='platt', least=LEAST, cache=None, batch_size=32, epochs=10, name='model'
+    model,                # from `load_pretrained`, a Learner's model, or an `Adapter`
+    data:ECGData,         # with its splits: test records judge, validation records choose, training records teach probes
+    *, task=None,         # of `list_tasks()`, or a list of findings; nothing takes the findings that occur often enough
+    language=None,        # of the prompts: zh, en, both; nothing means that of the model
+    parts=PARTS,          # which questions to ask
+    fractions=FRACTIONS,  # shares of the training patients, for probes and fine-tuning
+    seeds=(0, 1, 2),      # of the shares
+    untrained=3,          # so many copies with random weights are judged beside it
+    rare_below=10,        # classes with fewer positives are shown, and not averaged
+    n_boot=1000,          # bootstrap resamples of patients
+    scaling='platt',      # of probabilities: 'platt' or 'temperature'
+    least=LEAST,          # validation positives that a threshold needs
+    cache=None,           # a folder where features are kept
+    batch_size=32,        # ECGs that are embedded at a time
+    epochs=10,            # of each fine-tuning
+    name='model'          # of the model, in titles
 )->Evaluation:
     "Judge a model on the test records of `data` in every way this package knows; `fine_tune` in `parts` is slow, and has to be asked for (`epochs` each). A model without words (an `Adapter`) is judged by the other parts. `least`: validation positives that a threshold needs. Raises `ECGClipError` for fewer than two test records."
     if hasattr(model, 'config'): data = data.grouped(model.config.groups_by)
@@ -263,13 +273,17 @@ def _named(t, language='zh'):
     if isinstance(t.index, pd.MultiIndex): return t.set_axis(pd.MultiIndex.from_tuples([tuple(map(name, i)) for i in t.index], names=t.index.names))
     return t.set_axis([name(k) for k in t.index]).rename_axis(t.index.name)
 
-def to_markdown(t)->str:
+def to_markdown(
+    t  # DataFrame, as a `Section` holds it
+)->str:
     "A table as Markdown."
     head, rows, n = _cells(t)
     line = lambda r: '| ' + ' | '.join(c.replace('|', r'\|') for c in r) + ' |'
     return '\n'.join([line(head), '|' + '|'.join(':--' if i < n else '--:' for i in range(len(head))) + '|', *map(line, rows)])
 
-def to_latex(t)->str:
+def to_latex(
+    t  # DataFrame, as a `Section` holds it
+)->str:
     "A table as LaTeX, for `booktabs`; Chinese needs XeLaTeX with a Chinese font, or `ctex`. Keys beside names are small."
     head, rows, n = _cells(t)
     def tex(s):
@@ -278,7 +292,9 @@ def to_latex(t)->str:
     line = lambda r: ' & '.join(map(tex, r)) + r' \\'
     return '\n'.join([r'\begin{tabular}{' + 'l'*n + 'r'*(len(head) - n) + '}', r'\toprule', line(head), r'\midrule', *map(line, rows), r'\bottomrule', r'\end{tabular}'])
 
-def to_html(t)->str:
+def to_html(
+    t  # DataFrame, as a `Section` holds it
+)->str:
     "A table as HTML."
     head, rows, n = _cells(t)
     def text(c):
@@ -288,7 +304,9 @@ def to_html(t)->str:
     row = lambda r, tag: '<tr>' + ''.join(e(c, tag if i >= n else 'th', i) for i, c in enumerate(r)) + '</tr>'
     return '<table><thead>' + row(head, 'th') + '</thead><tbody>' + ''.join(row(r, 'td') for r in rows) + '</tbody></table>'
 
-def to_plain(t)->list:
+def to_plain(
+    t  # DataFrame, as a `Section` holds it
+)->list:  # of dicts, a key a column; the index as `row`, or by the names of its levels
     "A table for JSON: a list of rows, NaN as null."
     import pandas as pd
     def clean(v):
@@ -333,7 +351,11 @@ def _judged(ev, most=9):
     return [int(c) for c in np.argsort(-pos, kind='stable') if pos[c] and neg[c]][:most]
 
 @_glyphs
-def plot_curves(ev, kind='roc', most=9):
+def plot_curves(
+    ev,          # from `evaluate_model`
+    kind='roc',  # 'roc', or 'pr' for precision and recall
+    most=9       # classes
+):               # the matplotlib figure
     "ROC or precision-recall curves of the most common classes, with patient-bootstrap bands."
     which = _judged(ev, most)
     fig, axes = _figure(len(which))
@@ -349,7 +371,11 @@ def plot_curves(ev, kind='roc', most=9):
     return fig
 
 @_glyphs
-def plot_reliability(ev, bins=8, most=9):
+def plot_reliability(
+    ev,      # from `evaluate_model`
+    bins=8,  # of equal numbers of records
+    most=9   # classes
+):           # the matplotlib figure
     "Stated against observed, in bins of equal size, with Wilson's intervals; below, where the probabilities lie."
     which = _judged(ev, most)
     fig, axes = _figure(len(which))
@@ -364,7 +390,9 @@ def plot_reliability(ev, bins=8, most=9):
     return fig
 
 @_glyphs
-def plot_recall(ev):
+def plot_recall(
+    ev  # from `evaluate_model`
+):      # the matplotlib figure
     "Group-aware recall against the number of answers, both directions, beside a random order."
     from ecgclip.metrics import _miss
     fig, (ax,) = _figure(1, 1, 4.2)
@@ -392,7 +420,10 @@ def confusion(
     with np.errstate(invalid='ignore', divide='ignore'): return (y.T @ c)/y.sum(0)[:, None]
 
 @_glyphs
-def plot_confusion(ev, most=14):
+def plot_confusion(
+    ev,      # from `evaluate_model`
+    most=14  # classes
+):           # the matplotlib figure
     "`confusion` of the most common classes, as colours with figures."
     which = _judged(ev, most)
     m = confusion(ev.raw['labels'], ev.raw['probability'] >= ev.head.threshold)[np.ix_(which, which)]
@@ -416,7 +447,7 @@ def plane_method(
 def plane(
     emb,            # (N,D)
     method='pca',   # see `plane_method`
-    seed=0
+    seed=0          # of UMAP; principal components need none
 )->np.ndarray:      # (N,2)
     "Embeddings in the plane: principal components, or UMAP (McInnes et al. 2018) by cosine. Raises `ECGClipError`, see `plane_method`."
     x = np.asarray(emb, float)
@@ -435,7 +466,11 @@ def _plane_name(method):
     return _PLANES[used] + (' (UMAP is not installed)' if method == 'auto' and used == 'pca' else '')
 
 @_glyphs
-def plot_embedding(ev, method='pca', most=6):
+def plot_embedding(
+    ev,            # from `evaluate_model`
+    method='pca',  # see `plane_method`
+    most=6         # classes, a panel each
+):                 # the matplotlib figure
     "The test ECGs in the plane, those with each class in colour."
     xy, which = plane(ev.raw['emb'], method), _judged(ev, most)
     fig, axes = _figure(len(which))
@@ -447,7 +482,10 @@ def plot_embedding(ev, method='pca', most=6):
     fig.supxlabel(_plane_name(method), fontsize=9)
     return fig
 
-def draw(ev, embedding='pca')->dict:
+def draw(
+    ev,              # from `evaluate_model`
+    embedding='pca'  # how the embeddings come into the plane, see `plane_method`
+)->dict:             # name -> matplotlib figure
     "All pictures of an evaluation by name; those that lack their figures are left out."
     out = {}
     if 'ranks' in ev.raw: out['recall'] = plot_recall(ev)
@@ -478,7 +516,7 @@ def _pdf(fig):
     return f.getvalue()
 
 def to_page(
-    ev:Evaluation,
+    ev:Evaluation,  # from `evaluate_model`
     pictures=None   # name -> PNG bytes; nothing draws them
 )->str:
     "One HTML page that holds everything, pictures too, and needs no other file."
@@ -490,13 +528,13 @@ def to_page(
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(ev.name)}</title><style>{_STYLE}</style><h1>{html.escape(ev.name)}</h1><p>{html.escape(about)}</p>' + ''.join(map(sec, ev.sections)) + '</html>\n'
 
 def to_report(
-    ev:Evaluation
-)->dict:       # for JSON: name, about, sections of rows, and what `compare` needs of scores and ranks
+    ev:Evaluation  # from `evaluate_model`
+)->dict:           # for JSON: name, about, sections of rows, and what `compare` needs of scores and ranks
     "What `save_evaluation` writes as `report.json`, and `compare` reads."
     return dict(name=ev.name, about=ev.about, sections={s.name: dict(title=s.title, note=s.note, rows=to_plain(s.table)) for s in ev.sections}, scores=_stored(ev))
 
 def save_evaluation(
-    ev:Evaluation,
+    ev:Evaluation,  # from `evaluate_model`
     folder,         # replaced as a whole if it exists
     embedding='pca' # or 'umap', 'auto'
 )->Path:
@@ -516,7 +554,7 @@ def save_evaluation(
 
 def save_protocol(
     report,   # from `run_merl`
-    folder
+    folder    # replaced as a whole if it exists
 )->Path:
     "Write the table of a protocol, and that of fewer leads and shorter records if there is one, as JSON, CSV, Markdown and LaTeX."
     tables = dict(protocol=report.table().set_index('system')) | (dict(robustness=report.robustness_table()) if report.reduced else {})

@@ -24,7 +24,7 @@ from .lexicon import find_term, implied_by, names, terms
 @dataclass(frozen=True)
 class FindingClass:
     "A class of a task: what a data set calls it, and which findings of the lexicon it stands for."
-    name: str
+    name: str        # as the data set calls it
     keys: tuple      # `Term.key` of the findings: any of them makes it positive
     scp: tuple = ()  # for records with SCP codes, exactly these decide
 
@@ -74,8 +74,8 @@ _WHOLE = dict(   # classes that are more than their parts: what stands for all o
     HYP=dict(zh=('左心室肥大', '右心室肥大', '左心房扩大', '右心房肥大'), en=('left ventricular hypertrophy', 'right ventricular hypertrophy', 'left atrial enlargement', 'right atrial enlargement')))
 
 def class_names(
-    c:FindingClass,
-    language='zh',
+    c:FindingClass, # from `task_classes`
+    language='zh',  # zh or en
     most=4          # names; nothing means all
 )->list:
     "What a class is called: the names of its findings, in turn."
@@ -106,7 +106,7 @@ def _phrases_of(c, languages, absent, most):
 
 def free_prompts(
     texts,         # {class: text or texts} in your own words, or a list of them
-    language='zh'
+    language='zh'  # zh or en: the sentences that your words are put into
 )->dict:           # as `prompt_bank`
     "Prompts for classes that the lexicon does not know: your words in the bank's sentences."
     texts = texts if isinstance(texts, dict) else {t: t for t in texts}
@@ -141,8 +141,8 @@ def _term_keys(codes, kind):
     return _with_implied(out)
 
 def record_findings(
-    data:ECGData
-)->list:        # for each record: (kind 'scp', 'snomed' or 'report', codes, keys of findings with all that they imply, keys of those that the report doubts)
+    data:ECGData  # N records with codes, or reports
+)->list:          # for each record: (kind 'scp', 'snomed' or 'report', codes, keys of findings with all that they imply, keys of those that the report doubts)
     "What each record is known to have."
     out = []
     for codes, report in zip(data.df.codes, data.reports):
@@ -153,7 +153,7 @@ def record_findings(
     return out
 
 def task_labels(
-    data:ECGData,
+    data:ECGData, # N records with codes, or reports
     task          # as for `prompt_bank`
 )->np.ndarray:    # (N,C) 1, 0, or NaN where nobody can know
     "Labels of a task from codes, or from reports where there are none; NaN too where a report doubts the class and states nothing of it."
@@ -165,9 +165,9 @@ def task_labels(
     return np.array([[one(c, *r) for c in classes] for r in known], float).reshape(len(known), len(classes))
 
 def common_findings(
-    data:ECGData,
+    data:ECGData, # records with codes, or reports
     least=10,     # positives
-    most=30
+    most=30       # keys that are given at most
 )->list:          # keys, the most common first
     "The findings that a data set has enough of to be judged by."
     from collections import Counter
@@ -176,7 +176,8 @@ def common_findings(
 
 # %% ../nbs/13a_prompts.ipynb #3ef5232e
 def zero_shot_findings(
-    model, data:ECGData,
+    model,             # from `load_pretrained`, a Learner's model, or an `Adapter`
+    data:ECGData,      # N records with reports
     *, at_least=5,     # positives of a finding to be shown
     language=None,     # of the prompts; nothing means that of the model's settings
     **kwargs           # go to `zero_shot`
