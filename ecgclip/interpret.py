@@ -95,7 +95,7 @@ def best_reports(
     query:int,     # row of `data`: the ECG that searches
     k=5,           # answers
     said=None      # distinct reports, how often each, and their embeddings, if they are there already
-)->list:
+)->list[Answer]:
     "The `k` best distinct reports of `data` for one of its ECGs, as `Answer`s, best first."
     if not -len(data) <= query < len(data): raise ECGClipError(data.name, f'no record {query} among {len(data)}', 'Give a row number of this set.')
     texts, counts, emb = said or (*np.unique(data.reports, return_counts=True), None)
@@ -168,7 +168,7 @@ def best_ecgs(
     text:str,    # the query
     k=5,         # answers
     ecg_emb=None # (N,D) embeddings of `data`, if they are there already
-)->list:
+)->list[Found]:
     "The `k` best ECGs of `data` for a text, as `Found`s, best first."
     emb = embed_ecgs(model, data) if ecg_emb is None else ecg_emb
     scores = (emb @ embed_texts(model, [text]).T)[:, 0]

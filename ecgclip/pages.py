@@ -6,8 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/pages.html.md"""
 
 # %% auto #0
 __all__ = ['PARTS', 'Section', 'Evaluation', 'evaluate_model', 'display_name', 'to_markdown', 'to_latex', 'to_html', 'to_plain',
-           'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane_method', 'plane',
-           'plot_embedding', 'draw', 'to_page', 'to_report', 'save_evaluation', 'save_protocol']
+           'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane', 'plot_embedding',
+           'draw', 'to_page', 'to_report', 'save_evaluation', 'save_protocol']
 
 # %% ../nbs/13d_pages.ipynb #77eecf21
 import base64, hashlib, html, importlib.util, io, json, os
@@ -84,9 +84,14 @@ def _beside(t, name, tables):
     "Put the AUC of a baseline beside that of the model: over several tables (seeds) the mean, and the mean interval."
     for suffix in ('', '_low', '_high'): t[name + suffix] = np.mean([o['auc' + suffix] for o in tables], 0)
 
-def _never(head):
-    "A sentence on the classes that are never called."
-    return '' if head is None or not head.not_called else 'Never called, and without probabilities (F1 and sensitivity 0; no ECE, no Brier score): ' + '; '.join(f'{k}, {why}' for k, why in head.not_called.items()) + '. '
+def _never(head, t):
+    "Sentences on the classes that are never called, and on what they do to the means of `t`."
+    if head is None or not head.not_called: return ''
+    kept = [c for c in head.classes if t.averaged[c]]
+    called = [c for c in kept if c not in head.not_called]
+    over = '' if len(called) == len(kept) else (f'The means of F1, sensitivity and specificity are over {len(kept)} classes and count the {len(kept) - len(called)} that are never called with 0, 0 and 1; '
+        + (f'over the {len(called)} that are called F1 is {t.f1[called].mean():.3f}, and the means of ECE and Brier score are of these alone. ' if called else 'none of them is called. '))
+    return 'Never called, and without probabilities (F1 and sensitivity 0; no ECE, no Brier score): ' + '; '.join(f'{k}, {why}' for k, why in head.not_called.items()) + '. ' + over
 
 def _mean_auc(labels, scores, classes, patients, rare_below, n_boot):
     t = class_table(labels, scores, classes, patients, rare_below=rare_below, n_boot=n_boot).loc['mean']
@@ -104,7 +109,7 @@ def _zero_shot(model, sets, emb, prompts, labels, classes, o):
     t = table(scores['test'], thresholds, probability=None if p is None else np.where([c in head.not_called for c in classes], np.nan, p))   # a share of positives, equal for all, is no probability to be judged
     if o['fresh']: _beside(t, 'untrained', [table((e @ class_directions(u, prompts).T).numpy()) for u, e in o['fresh']])
     if 'train' in sets and (free := _signal_free(sets['train'], sets['test'], labels['train'], labels['test'], classes, o['rare_below'], o['n_boot'])) is not None: _beside(t, 'age and sex', [free])
-    note = (f'Prompts in {o["language"]}. ' + (f'Probabilities and thresholds were fitted on {len(labels["valid"])} validation records. ' if head is not None else 'No validation record has a positive: no thresholds, no probabilities. ') + _never(head)
+    note = (f'Prompts in {o["language"]}. ' + (f'Probabilities and thresholds were fitted on {len(labels["valid"])} validation records. ' if head is not None else 'No validation record has a positive: no thresholds, no probabilities. ') + _never(head, t)
             + 'auc and auprc rank by the score itself. auprc: chance is the prevalence. untrained: mean AUC (and mean interval) of the same network at its random start. age and sex: AUC of a model that sees no signal. In brackets: fewer than '
             + f'{o["rare_below"]} positives, shown and not averaged.')
     return Section('Zero-shot classification', t, note, 'zero_shot'), head, scores, p
@@ -376,9 +381,10 @@ def plot_reliability(
     bins=8,  # of equal numbers of records
     most=9   # classes
 ):           # the matplotlib figure
-    "Stated against observed, in bins of equal size, with Wilson's intervals; below, where the probabilities lie."
-    which = _judged(ev, most)
-    fig, axes = _figure(len(which))
+    "Stated against observed, in bins of equal size, with Wilson's intervals; below, where the probabilities lie. Classes that are never called have no probabilities: they are left out, and named."
+    never = ev.head.not_called if ev.head is not None else {}
+    which = [c for c in _judged(ev, len(ev.raw['classes'])) if ev.raw['classes'][c] not in never][:most]
+    fig, axes = _figure(max(1, len(which)))
     for ax, c in zip(axes, which):
         y, p = ev.raw['labels'][:, c], ev.raw['probability'][:, c]
         r = reliability(y, p, bins, 'size')
@@ -387,6 +393,7 @@ def plot_reliability(
         ax.plot(p[~np.isnan(y)], np.full((~np.isnan(y)).sum(), -.03), '|', color=_ORANGE, ms=4, alpha=.5)
         _head(ax, ev, c, f'ECE {calibration_error(y, p):.3f}'); ax.set(xlabel='stated probability', ylabel='observed share', xlim=(0, 1), ylim=(-.06, 1.02))
     for ax in axes[len(which):]: ax.set_axis_off()
+    if never: fig.supxlabel(wrap_text('without probabilities, since never called: ' + ', '.join(display_name(k, ev.about.get('language', 'zh'), ev.raw['classes']) for k in never), 50*max(1, min(3, len(which)))), fontsize=8, color='.35')
     return fig
 
 @_glyphs
@@ -435,9 +442,7 @@ def plot_confusion(
     ax.set(xlabel='called', ylabel='records that have it')
     return fig
 
-def plane_method(
-    method='auto'  # 'pca', 'umap' (from the extra umap), or 'auto': UMAP where it is installed
-)->str:            # 'pca' or 'umap'
+def _plane_method(method='auto'):
     "How embeddings come into the plane. Raises `ECGClipError` for a method that is not known, or UMAP that is not installed."
     if method not in ('pca', 'umap', 'auto'): raise ECGClipError('embedding', f'{method!r} is not known', 'Give pca, umap or auto.')
     there = importlib.util.find_spec('umap') is not None
@@ -446,12 +451,12 @@ def plane_method(
 
 def plane(
     emb,            # (N,D)
-    method='pca',   # see `plane_method`
+    method='pca',   # or 'umap' (from the extra umap), or 'auto': UMAP where it is installed
     seed=0          # of UMAP; principal components need none
 )->np.ndarray:      # (N,2)
-    "Embeddings in the plane: principal components, or UMAP (McInnes et al. 2018) by cosine. Raises `ECGClipError`, see `plane_method`."
+    "Embeddings in the plane: principal components, or UMAP (McInnes et al. 2018) by cosine. Raises `ECGClipError` for a method that is not known, or UMAP that is not installed."
     x = np.asarray(emb, float)
-    if plane_method(method) == 'umap':
+    if _plane_method(method) == 'umap':
         import umap
         return umap.UMAP(n_neighbors=min(15, len(x) - 1), metric='cosine', random_state=seed, n_jobs=1).fit_transform(x)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
@@ -462,13 +467,13 @@ _PLANES = dict(pca='the first two principal components', umap='UMAP')
 
 def _plane_name(method):
     "What the axes are, and why they are no UMAP where one was hoped for."
-    used = plane_method(method)
+    used = _plane_method(method)
     return _PLANES[used] + (' (UMAP is not installed)' if method == 'auto' and used == 'pca' else '')
 
 @_glyphs
 def plot_embedding(
     ev,            # from `evaluate_model`
-    method='pca',  # see `plane_method`
+    method='pca',  # see `plane`
     most=6         # classes, a panel each
 ):                 # the matplotlib figure
     "The test ECGs in the plane, those with each class in colour."
@@ -484,7 +489,7 @@ def plot_embedding(
 
 def draw(
     ev,              # from `evaluate_model`
-    embedding='pca'  # how the embeddings come into the plane, see `plane_method`
+    embedding='pca'  # how the embeddings come into the plane, see `plane`
 )->dict:             # name -> matplotlib figure
     "All pictures of an evaluation by name; those that lack their figures are left out."
     out = {}
@@ -496,7 +501,7 @@ def draw(
 
 # %% ../nbs/13d_pages.ipynb #af32194a
 _PICTURES = dict(retrieval=('recall',), zero_shot=('roc', 'pr', 'reliability', 'confusion', 'embedding'))
-_CAPTIONS = dict(recall='Group-aware recall by the number of answers; bands: 95 % over patients.', roc='ROC curves; bands: 95 % over patients.', pr='Precision-recall curves; dashed: the prevalence.', reliability='Stated against observed probability; ticks: the records.',
+_CAPTIONS = dict(recall='Group-aware recall by the number of answers; bands: 95 % over patients.', roc='ROC curves; bands: 95 % over patients.', pr='Precision-recall curves; dashed: the prevalence.', reliability='Stated against observed probability; ticks: the records. Findings that are never called have none.',
                  confusion='What is called for what, at the thresholds from validation.', embedding='Test ECGs in the space of the embeddings.')
 _STYLE = ('body{font:15px/1.5 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#222}table{border-collapse:collapse;font-size:13px;display:block;overflow-x:auto}'
           'th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:left;font-weight:normal;white-space:nowrap}thead th{border-bottom:2px solid #888;font-weight:600}.n{text-align:right}img{max-width:100%}figure{margin:1em 0}figcaption,.note{color:#555;font-size:13px}')

@@ -67,6 +67,7 @@ _PRESENT = dict(zh=('{}', '心电图示{}', '提示{}'), en=('{}', 'ECG shows {}
 _ABSENT = dict(zh=('未见{}', '无{}', '未发现{}'), en=('no {}', 'no evidence of {}', 'without {}'))
 _OPPOSITE = dict(NORM=dict(zh=('异常心电图', '心电图异常', '不正常心电图'), en=('abnormal ECG', 'abnormal electrocardiogram', 'the ECG is abnormal')),
                  NSR=dict(zh=('非窦性心律', '无窦性心律'), en=('no sinus rhythm', 'not in sinus rhythm', 'non-sinus rhythm')))   # what says the contrary
+_UNDENIED = frozenset('NSR SA IRREG Brady SB TAb NT_ NDT'.split())   # a denial of these says nothing: subtracting it loses AUC on validation records, see below
 _WHOLE = dict(   # classes that are more than their parts: what stands for all of it comes first
     MI=dict(zh=('心肌梗死', '陈旧性心肌梗死', '前壁心肌梗死', '下壁心肌梗死'), en=('myocardial infarction', 'old myocardial infarction', 'anterior myocardial infarction', 'inferior myocardial infarction')),
     STTC=dict(zh=('ST-T改变', '非特异性ST-T改变', 'T波异常', 'ST段压低', '心肌缺血'), en=('ST-T changes', 'nonspecific ST-T abnormality', 'T wave abnormality', 'ST segment depression', 'myocardial ischemia')),
@@ -89,7 +90,7 @@ def prompt_bank(
     task,           # a name of `list_tasks()`, or a list of findings
     language='zh',  # or 'en', or 'both' for an ensemble of both
     *,
-    absent=True,    # also phrases that deny the class
+    absent=True,    # also phrases that deny the class, where a denial says something; 'all': of every class; False: of none
     most=4          # names of a class
 )->dict:            # {class: {'present': [...], 'absent': [...]}}, as `zero_shot` takes them
     "Prompts of a task. Raises `ECGClipError` for an unknown task or language, `ReportError` for an unknown finding."
@@ -101,7 +102,7 @@ def _phrases_of(c, languages, absent, most):
     def fill(templates, l): return [t.format(n) for n in class_names(c, l, most) for t in templates[l]]
     opposite = _OPPOSITE.get(c.keys[0]) if len(c.keys) == 1 else None
     present = [p for l in languages for p in fill(_PRESENT, l)]
-    if not absent: return dict(present=present)
+    if not absent or absent != 'all' and len(c.keys) == 1 and c.keys[0] in _UNDENIED: return dict(present=present)
     return dict(present=present, absent=[p for l in languages for p in (opposite[l] if opposite else fill(_ABSENT, l))])
 
 def free_prompts(

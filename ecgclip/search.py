@@ -121,7 +121,7 @@ def _condition(df, condition):
         near = difflib.get_close_matches(column, [*df.columns, 'states'], 1)
         raise ECGClipError(where, f'no column {column!r}', f'Did you mean {near[0]!r}?' if near else f'The columns are {", ".join(df.columns)}, and states.')
     if sign in _ORDER: return _ORDER[sign](_numbers(df, column, where), _number(value, where))
-    text = df[column].fillna('').astype(str)
+    text = df[column].astype(object).where(df[column].notna(), '').astype(str)
     if sign == '~': return text.str.contains(value, case=False, regex=False).to_numpy(bool)
     fits = text.isin([v.strip() for v in value.split(',')]).to_numpy(bool)
     if pd.api.types.is_numeric_dtype(df[column]): fits = fits | np.isin(_numbers(df, column, where), [_number(v, where) for v in value.split(',')])
