@@ -78,7 +78,7 @@ class Comparisons:
     "Runs side by side. Prints as tables; `to_markdown`, `to_latex` and `to_html` of the pages take `table` and `tests`."
     table: object   # DataFrame: a row a figure, a column a run
     tests: object   # DataFrame: paired tests of each run against the first; None where nothing can be tested. p_holm is corrected within its `family`: figures of the whole, or single classes
-    notes: list
+    notes: list     # sentences on what could not be tested
     def __str__(self):
         parts = [self.table.to_string()]
         if self.tests is not None and len(self.tests): parts += ['\nPaired tests against the first run (p_holm: corrected within the family, whole figures or classes)', self.tests.round(4).to_string(index=False)]
@@ -158,7 +158,7 @@ def compare(
     runs,           # evaluations, or folders that `save_evaluation` wrote; a list in their place is one model of several seeds. The first is what the others are tested against
     *, names=None,  # of the runs
     by_class=True,  # also a test of each class
-    rare_below=10,
+    rare_below=10,  # classes with fewer positives are not tested
     n_boot=2000     # resamples; more where a family has so many tests that p values of fewer could not stand Holm's correction
 )->Comparisons:
     """Put runs side by side and test their differences on the same records, with Holm's correction: the figures of the whole are one family, those of single classes another.
@@ -186,8 +186,8 @@ def compare(
     return Comparisons(table, tests if len(tests) else None, list(dict.fromkeys(notes)))
 
 def save_comparison(
-    c:Comparisons,
-    path   # ends with .md, .tex, .csv or .json
+    c:Comparisons,  # from `compare`
+    path            # ends with .md, .tex, .csv or .json
 )->Path:
     "Write a comparison to a file of the kind that its name tells."
     path, t = Path(path), None if c.tests is None else _tests_shown(c.tests)

@@ -30,8 +30,8 @@ class Adapter:
     def __init__(self,
         encode_ecg,        # tensor `(B,12,5000)` float32 on `device` -> `(B,D)`, tensor or array, or an output of transformers with `pooler_output`
         encode_text=None,  # list of str -> `(B,D)`; nothing for a model without words, which can be probed, not asked
-        *, device='cpu',
-        name='model',
+        *, device='cpu',   # where ECGs are put before `encode_ecg`
+        name='model',      # in reports and errors
         untrained=None     # seed -> such an `Adapter` of the same network with its random start; nothing: no untrained figures
     ):
         self._ecg, self._text, self.device, self.name, self.training = encode_ecg, encode_text, torch.device(device), name, False
@@ -59,8 +59,9 @@ def _device(model):
 # %% ../nbs/13_evaluation.ipynb #ff0b82b3
 @torch.no_grad()
 def embed_ecgs(
-    model, data:ECGData,
-    batch_size=32,
+    model,           # from `load_pretrained`, a Learner's model, or an `Adapter`
+    data:ECGData,    # N records
+    batch_size=32,   # ECGs that are embedded at a time
     progress=True    # a bar with the time left, where it takes a while and somebody looks on
 )->torch.Tensor:     # (N,D) float32, unit length, on the CPU
     "Embeddings of all ECGs of `data`, in its order."
@@ -77,8 +78,9 @@ def embed_ecgs(
 
 @torch.no_grad()
 def embed_texts(
-    model, texts:list,
-    batch_size=256
+    model,           # from `load_pretrained`, a Learner's model, or an `Adapter`
+    texts:list,      # N texts
+    batch_size=256   # texts that are encoded at a time
 )->torch.Tensor:     # (N,D) float32, unit length, on the CPU; equal texts get equal rows
     "Embeddings of texts. Each distinct text is encoded once."
     model.eval()
@@ -95,10 +97,10 @@ class RetrievalReport:
     "Retrieval figures of one data set; prints as a table, `to_json` gives all of them."
     table: object     # DataFrame from `retrieval_report_ci`
     n: int            # records
-    n_patients: int
+    n_patients: int   # patients they are of
     n_groups: int     # distinct reports
     largest_group: float  # share of the most common report
-    name: str = ''
+    name: str = ''    # of the data set
 
     def __getitem__(self, k): return float(self.table.value[k])
     def interval(self, k): return Interval(*map(float, self.table.loc[k, ['value', 'low', 'high']]))
@@ -170,9 +172,9 @@ def _retrieval_table(ecg, text, data, also, n_boot, seed):
 def retrieval_report(
     model,              # from `load_pretrained` or a Learner's model
     data:ECGData,       # records to judge by
-    *, batch_size=32,
+    *, batch_size=32,   # ECGs that are embedded at a time
     n_boot=2000,        # bootstrap resamples of patients
-    seed=0,
+    seed=0,             # of the resamples
     progress=True, # a bar while ECGs are embedded
     also=None      # 'findings' or 'text': which reports are equal in a second set of group-aware rows, with that suffix
 )->RetrievalReport:
@@ -195,7 +197,7 @@ def _phrases(prompts):
     return out
 
 def class_directions(
-    model,
+    model,   # from `load_pretrained`, a Learner's model, or an `Adapter`
     prompts  # {class: [text, ...]} or {class: {'present': [...], 'absent': [...]}}
 ):           # (C,D): the mean of the phrases' embeddings, at unit length; that of the absence subtracted
     "What the score of each class is the product with."
@@ -203,10 +205,10 @@ def class_directions(
     return torch.stack([mean(p) - mean(a) if a else mean(p) for p, a in _phrases(prompts).values()])
 
 def zero_shot_scores(
-    model,
+    model,         # from `load_pretrained`, a Learner's model, or an `Adapter`
     ecgs,          # `ECGData`, or `(N,12,5000)` in mV
     prompts,       # {class: [text, ...]} or {class: {'present': [...], 'absent': [...]}}
-    batch_size=32
+    batch_size=32  # ECGs that are embedded at a time
 )->np.ndarray:     # (N,C): higher means more like the class
     "Cosine of each ECG with each class."
     return (_embedded(model, ecgs, batch_size) @ class_directions(model, prompts).T).numpy()
@@ -255,13 +257,13 @@ def others_auc(
 @dataclass
 class ZeroShot:
     "Scores of each ECG and class and, where labels were given, the figures. Prints as a table."
-    classes: list
+    classes: list            # C names
     scores: np.ndarray       # (N,C)
     table: object = None     # DataFrame, one row a class: records, positives, auc, low, high, averaged, others, untrained, untrained_sd
     macro: Interval = None   # mean over the classes that are averaged
     floors: dict = None      # 'others' and 'untrained' of the mean, 'untrained_sd'
     draws: np.ndarray = None # (b,) means of the resamples
-    name: str = ''
+    name: str = ''           # title of the table
 
     def __str__(self):
         if self.table is None: return f'scores of {len(self.scores)} ECGs for {", ".join(self.classes)}'
@@ -289,9 +291,9 @@ class ZeroShot:
 
 # %% ../nbs/13_evaluation.ipynb #3b803133
 def untrained_copy(
-    model,
-    seed=0
-):  # the same network with random weights
+    model,  # any module, or an `Adapter` that has `untrained`
+    seed=0  # of the random weights
+):          # the same network with random weights
     """A model that has learnt nothing. With settings (`model.config`) it is built anew, so that it starts as training would start it, with the vocabulary of `model`;
     an `Adapter` makes its own (`untrained`). Without settings each layer is set back to PyTorch's random weights, which need not be the network's own start."""
     if isinstance(model, Adapter):
@@ -370,9 +372,9 @@ def zero_shot(
     rare_below=10,     # a class with fewer positives is shown and not averaged
     untrained_seeds=0, # so many untrained copies of the model are judged beside it
     n_boot=2000,       # resamples of patients
-    seed=0,
-    batch_size=32,
-    name=''
+    seed=0,            # of the resamples
+    batch_size=32,     # ECGs that are embedded at a time
+    name=''            # title of the table
 )->ZeroShot:
     """Score ECGs by what words say of each class (Radford et al. 2021), and judge the scores by ROC AUC with patient-bootstrap 95 % intervals.
     Raises `ECGClipError` for prompts or labels that don't fit."""
@@ -384,7 +386,7 @@ def zero_shot(
     return judge_scores(scores, labels, classes, patients, rare_below=rare_below, untrained=fresh, n_boot=n_boot, seed=seed, name=name)
 
 def said_findings(
-    report
+    report # text, Chinese or English
 )->tuple:  # two sets of keys: stated, and doubted, each with all that it implies; none is in both
     "What a report is sure of, and what it doubts. To doubt a finding is to doubt what only it would imply."
     def keys(status): return frozenset().union(*({f.key} | implied_by(f.key) for f in found if f.status == status))
@@ -393,20 +395,22 @@ def said_findings(
     return sure, keys('uncertain') - sure
 
 def finding_labels(
-    data:ECGData
-)->dict:   # key of a finding -> (N,) 1 where the report states it or what implies it, 0 where it doesn't, NaN where it doubts it
+    data:ECGData  # N records with reports
+)->dict:          # key of a finding -> (N,) 1 where the report states it or what implies it, 0 where it doesn't, NaN where it doubts it
     "What reports say, as labels. A report that is silent on a finding counts as one that denies it."
     said = [said_findings(r) for r in data.reports]
     return {k: np.array([1. if k in s else np.nan if k in d else 0. for s, d in said]) for k in sorted(set().union(*(s for s, _ in said)))}
 
 def judge_scores(
-    scores,          # (N,C)
-    labels,          # (N,C) 0, 1 or NaN
-    classes,         # C names
-    patients=None,   # (N,)
-    *, rare_below=10,
-    untrained=(),    # such scores of untrained models
-    n_boot=2000, seed=0, name=''
+    scores,            # (N,C)
+    labels,            # (N,C) 0, 1 or NaN
+    classes,           # C names
+    patients=None,     # (N,)
+    *, rare_below=10,  # classes with fewer positives are shown, and not averaged
+    untrained=(),      # such scores of untrained models
+    n_boot=2000,       # bootstrap resamples of patients; 0 gives no intervals
+    seed=0,            # of the resamples
+    name=''            # title of the table
 )->ZeroShot:
     "The figures of scores that are there already, as `zero_shot` gives them."
     y, known = np.nan_to_num(labels), ~np.isnan(labels)
@@ -452,7 +456,9 @@ def class_table(
     patients=None,    # (N,)
     thresholds=None,  # (C,) chosen elsewhere, of the probabilities where they are given
     *, probability=None, # (N,C) gives ECE and Brier score; a column of NaN for a class that has none. Ranking is always judged by `scores`
-    rare_below=10, n_boot=2000, seed=0
+    rare_below=10,    # classes with fewer positives are shown, and not averaged
+    n_boot=2000,      # bootstrap resamples of patients; 0 gives no intervals
+    seed=0            # of the resamples
 ):                    # DataFrame: a row for each class and one for their mean; records, positives, prevalence, averaged, and value, low, high of each figure
     "AUC, average precision, F1, sensitivity, specificity, ECE and Brier score of each class and of the mean of those that are not rare, all over the same resamples of patients."
     import pandas as pd
@@ -482,7 +488,7 @@ LEAST = 5    # validation positives, and negatives, that scaling and threshold o
 def fit_head(
     scores,          # (N,C) of validation records
     labels,          # (N,C) 0, 1 or NaN
-    classes,
+    classes,         # C names
     directions,      # (C,D)
     *, scaling='platt', # or 'temperature', for scores that are logits
     least=LEAST,     # positives, and negatives, below which a class gets neither scaling nor threshold
@@ -515,11 +521,12 @@ def _not_fit(positives, records, slope, least):
     return ''
 
 def fit_findings(
-    model,
-    data,            # validation records: `ECGData`, or `(N,12,5000)` in mV
-    prompts,         # as for `zero_shot`
-    labels,          # (N,C), a table, or {class: (N,)}
-    *, batch_size=32, **kwargs  # of `fit_head`
+    model,             # from `load_pretrained`, a Learner's model, or an `Adapter`; gets the head as `model.findings`
+    data,              # validation records: `ECGData`, or `(N,12,5000)` in mV
+    prompts,           # as for `zero_shot`
+    labels,            # (N,C), a table, or {class: (N,)}
+    *, batch_size=32,  # ECGs that are embedded at a time
+    **kwargs           # of `fit_head`
 )->FindingHead:
     "Calibrated findings from prompts and validation labels; also put on the model as `model.findings`."
     classes, emb, directions = list(_phrases(prompts)), _embedded(model, data, batch_size), class_directions(model, prompts)

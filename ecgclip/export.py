@@ -78,7 +78,9 @@ class GraphImages(nn.Module):
 # %% ../nbs/16_export.ipynb #6b9a0f5b
 class ECGTower(nn.Module):
     "ECG encoder and projection of a model as one graph: `(B,12,5000)` in mV to `(B,embed_dim)` of unit length."
-    def __init__(self, model):
+    def __init__(self,
+        model  # an `ECGCLIP`
+    ):
         super().__init__()
         images = getattr(model.ecg, 'images', None)
         self.images, self.encoder, self.head = (GraphImages(images) if images is not None else nn.Identity()), model.ecg, model.ecg_head
@@ -93,8 +95,8 @@ def _needs(module, extra='onnx'):
 
 @dataclass(frozen=True)
 class ONNXFile:
-    "What was exported."
-    path: Path
+    "An ONNX file that was written, and how near its embeddings are to those of torch."
+    path: Path         # of the file
     difference: float  # largest one between embeddings of onnxruntime and torch
     n: int             # ECGs that were compared
     def __str__(self): return f'{self.path}: {self.path.stat().st_size/2**20:.1f} MiB; onnxruntime and torch differ by at most {self.difference:.1g} on {self.n} ECGs'
@@ -174,7 +176,9 @@ def _facts(model):
 
 class ONNXTower:
     "An exported ECG tower; needs onnxruntime and NumPy only."
-    def __init__(self, path):
+    def __init__(self,
+        path  # of a file that `export_onnx` wrote
+    ):
         if not Path(path).is_file(): raise CheckpointError(path, 'no such file', 'Write one with export_onnx, or ecgclip-export.')
         ort = _needs('onnxruntime')
         options = ort.SessionOptions(); options.log_severity_level = 3
@@ -193,7 +197,9 @@ class ONNXTower:
         return np.concatenate([self.session.run(['embedding'], {'ecg': o})[0] for o in parts])
     def __repr__(self): return f'ONNX tower {self.path.name}: (n,{N_LEADS},{N_SAMPLES}) in mV to (n,{self.session.get_outputs()[0].shape[-1]}), {"one ECG at a time" if self.one else "any number at a time"}'
 
-def load_onnx(path)->ONNXTower:
+def load_onnx(
+    path  # of a file that `export_onnx` wrote
+)->ONNXTower:
     "Open an exported tower. Raises `CheckpointError` if it cannot be read."
     return ONNXTower(path)
 
@@ -245,14 +251,14 @@ _LIMITS = '''- A research model. It is no medical device, and no answer of it is
 - Input is 12 leads over 10 s at 500 Hz in millivolts, in the order I II III aVR aVL aVF V1 to V6; `ecgclip.data.read_ecg` sees to that.'''
 
 def model_card(
-    source,            # a checkpoint folder, or a model from `load_pretrained`
-    *, name='ecgclip model',
-    data='',           # what it was trained on, a sentence or more
-    judged='',         # on what its figures were measured
-    report=None,       # figures: a `report.json`, a `RetrievalReport`, a dictionary; nothing: that of the run the folder lies in
-    license='apache-2.0',
-    language=('zh', 'en'),
-    notes=''           # anything else, as Markdown
+    source,                   # a checkpoint folder, or a model from `load_pretrained`
+    *, name='ecgclip model',  # title of the card
+    data='',                  # what it was trained on, a sentence or more
+    judged='',                # on what its figures were measured
+    report=None,              # figures: a `report.json`, a `RetrievalReport`, a dictionary; nothing: that of the run the folder lies in
+    license='apache-2.0',     # as the hub calls it
+    language=('zh', 'en'),    # of the reports it was trained on
+    notes=''                  # anything else, as Markdown
 )->str:
     "The text of a README.md: YAML header, towers, data, figures with intervals, use and limits. Raises `CheckpointError` for a folder that is none."
     folder = Path(source) if isinstance(source, (str, Path)) else None
@@ -292,11 +298,11 @@ def _same_weights(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k].cpu(), b[k].cpu()) for k in a)
 
 def export_hub(
-    source,         # a checkpoint folder
-    dest,           # folder to make
-    *, onnx=False,  # also the ECG tower as ecg.onnx
-    overwrite=False,
-    **card          # of `model_card`
+    source,           # a checkpoint folder
+    dest,             # folder to make
+    *, onnx=False,    # also the ECG tower as ecg.onnx
+    overwrite=False,  # replace a folder that is there
+    **card            # of `model_card`
 )->Path:
     "Write a checkpoint in the hub's format. Raises `ECGClipError` if the folder exists, or does not load as what it came from."
     source, dest = Path(source), Path(dest)
@@ -315,7 +321,7 @@ def export_hub(
 def push_to_hub(
     folder,          # from `export_hub`
     repo:str,        # 'owner/name' on the hub
-    *, private=True,
+    *, private=True, # whether only you see a repository that is made
     **kwargs         # of `huggingface_hub.upload_folder`
 ):                   # address of the commit
     "Upload a folder; the token is huggingface_hub's own (`hf auth login`). Raises `ECGClipError` for a folder without a card."
@@ -327,7 +333,7 @@ def push_to_hub(
 def load_from_hub(
     repo:str,          # 'owner/name' on the hub
     *, revision=None,  # a commit, so that it stays what it is
-    device='cpu'
+    device='cpu'       # where the model is put
 ):                     # as `load_pretrained`
     "Fetch a model and load it; a copy that was fetched before serves offline. Raises `CheckpointError` if it cannot be had."
     import huggingface_hub

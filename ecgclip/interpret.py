@@ -83,18 +83,19 @@ def is_true_of(
 @dataclass(frozen=True)
 class Answer:
     "One retrieved report."
-    report: str
+    report: str    # its text
     score: float   # cosine of its embedding and the query's
     own: bool      # whether it is the query's own report
     n: int         # records of the searched set that have it
     right: object = None  # whether the query's own report bears it out: True, 'partly' or False, see `judge`; None where it states no known finding
 
 def best_reports(
-    model, data,
+    model,         # from `load_pretrained`, or a Learner's model
+    data,          # `ECGData`: whose reports are searched
     query:int,     # row of `data`: the ECG that searches
     k=5,           # answers
     said=None      # distinct reports, how often each, and their embeddings, if they are there already
-)->list:
+)->list[Answer]:
     "The `k` best distinct reports of `data` for one of its ECGs, as `Answer`s, best first."
     if not -len(data) <= query < len(data): raise ECGClipError(data.name, f'no record {query} among {len(data)}', 'Give a row number of this set.')
     texts, counts, emb = said or (*np.unique(data.reports, return_counts=True), None)
@@ -131,9 +132,10 @@ def _telling_query(model, data):
     return next((i for i in rows if best_reports(model, data, i, 1)[0].own), rows[0] if rows else 0)
 
 def plot_gallery(
-    model, data,
+    model,        # from `load_pretrained`, or a Learner's model
+    data,         # `ECGData`: whose reports are searched
     query=None,   # row of `data`; nothing means one that the model finds, so look at others too
-    *, k=5,
+    *, k=5,       # best reports
     path=None     # also save the picture there
 ):
     "One query ECG on the clinical grid and its `k` best reports. Returns the figure."
@@ -155,17 +157,18 @@ def plot_gallery(
 class Found:
     "One retrieved ECG."
     row: int       # of the searched set
-    record: str
+    record: str    # its name
     report: str    # its own
     score: float   # cosine of its embedding and the query's
     right: object  # whether its report bears the query out: True, 'partly' or False, see `judge`; None where the query states no known finding
 
 def best_ecgs(
-    model, data,
+    model,       # from `load_pretrained`, or a Learner's model
+    data,        # `ECGData` that is searched
     text:str,    # the query
     k=5,         # answers
     ecg_emb=None # (N,D) embeddings of `data`, if they are there already
-)->list:
+)->list[Found]:
     "The `k` best ECGs of `data` for a text, as `Found`s, best first."
     emb = embed_ecgs(model, data) if ecg_emb is None else ecg_emb
     scores = (emb @ embed_texts(model, [text]).T)[:, 0]
@@ -177,9 +180,11 @@ def _verdict_title(rank, score, right, record, report, width):
     return wrap_text(f'{mark} {rank}.  {score:.2f}  {record}: {report}', width), color
 
 def plot_text_gallery(
-    model, data,
+    model,          # from `load_pretrained`, or a Learner's model
+    data,           # `ECGData` that is searched
     text:str,       # the query
-    *, k=5, columns=1,
+    *, k=5,         # best ECGs
+    columns=1,      # ECGs side by side
     ecg_emb=None,   # (N,D) embeddings of `data`, if they are there already
     path=None       # also save the picture there
 ):                  # the matplotlib figure
@@ -197,7 +202,8 @@ def _answer_line(a):
     return f'{mark} {a.score:+.2f}  {a.report}', color, 'bold' if a.own else 'normal'
 
 def show_results(
-    model, data,
+    model,       # from `load_pretrained`, or a Learner's model
+    data,        # `ECGData`: whose reports are searched
     max_n=4,     # ECGs
     seed=None,   # which; nothing means the first
     *, k=3,      # best reports of each

@@ -29,7 +29,7 @@ def _checked(model, ecg):
 
 @torch.no_grad()
 def query_direction(
-    model,
+    model,        # from `load_pretrained`, or a Learner's model
     query,        # a text, a list of texts, or an embedding (D,)
     against=None  # a text, or a list, whose cosine is subtracted
 ):                # (D,) on the model's device: its product with an ECG's embedding is the score
@@ -50,7 +50,7 @@ class ECGMap:
     "How much each sample of each lead speaks for a query, or against it."
     values: np.ndarray           # (12,S) float32: above 0 speaks for the query, below 0 against it; attention: shares, all of them above 0
     method: str                  # 'occlusion', 'gradients' or 'attention'
-    query: str = ''
+    query: str = ''              # the words that were asked
     score: float = float('nan')  # of the ECG
     reference: float = float('nan')  # of what the ECG is compared with; gradients add up to the difference
     per_lead: bool = True        # False: the method cannot tell the leads apart, all rows are the same
@@ -110,7 +110,7 @@ def _filling(x, fill):
     return x.median(-1, keepdim=True).values if fill == 'median' else torch.zeros_like(x[:, :1])
 
 def occlusion_map(
-    model,
+    model,           # from `load_pretrained`, or a Learner's model
     ecg,             # (12,5000) in mV
     query,           # a text, a list of texts, or an embedding (D,)
     *, against=None, # a text whose score is subtracted
@@ -119,7 +119,7 @@ def occlusion_map(
     groups='leads',  # what is covered together: 'leads' each by itself, 'planes' the limb leads together, 'all' twelve, or lists of leads
     fill='median',   # what is seen in place of the signal: the lead's 'median', or 'zero'
     edge=.02,        # seconds over which the cover is blended in
-    batch_size=32
+    batch_size=32    # covered ECGs that are embedded at a time
 )->ECGMap:           # in units of the score: what it loses when the place is covered
     "Cover window after window and see what the score loses (Zeiler and Fergus 2014)."
     x, direction = _checked(model, ecg)[0], query_direction(model, query, against)
@@ -144,7 +144,7 @@ def _covered(x, flat, group, a, b, edge):
 def pixels_to_samples(
     pixels,             # (T,C,H,W) a value for each pixel
     images,             # the `ECGToImages` they come from
-    n_samples=N_SAMPLES
+    n_samples=N_SAMPLES # S, of the ECG
 ):                      # (C,S)
     "Give each pixel's value by halves to the samples of its row and of its column; the sum stays."
     points = (pixels.sum(-1) + pixels.sum(-2))/2
@@ -170,13 +170,13 @@ def _path_gradient(f, x, blank, steps, batch_size):
     return total
 
 def integrated_gradients(
-    model,
+    model,           # from `load_pretrained`, or a Learner's model
     ecg,             # (12,5000) in mV
     query,           # a text, a list of texts, or an embedding (D,)
     *, against=None, # a text whose score is subtracted
     steps=32,        # on the way from the blank to the ECG
     fill='median',   # the blank of signal encoders: each lead's 'median', or 'zero'
-    batch_size=8
+    batch_size=8     # steps at a time
 )->ECGMap:           # in units of the score: adds up to `score - reference`
     "Integrated gradients (Sundararajan et al. 2017), for image encoders through their images."
     x, direction, images = _checked(model, ecg), query_direction(model, query, against), getattr(model.ecg, 'images', None)
@@ -215,7 +215,7 @@ def attention_rollout(
     return g
 
 def attention_map(
-    model,
+    model,      # one whose ECG tower is a TimeSformer
     ecg,        # (12,5000) in mV
     query='',   # not used, since attention knows none
     **kwargs    # likewise
@@ -233,7 +233,9 @@ def attention_map(
 MAPS = dict(occlusion=occlusion_map, gradients=integrated_gradients, attention=attention_map)
 
 def ecg_map(
-    model, ecg, query,
+    model,               # from `load_pretrained`, or a Learner's model
+    ecg,                 # (12,5000) in mV
+    query,               # a text, a list of texts, or an embedding (D,)
     method='occlusion',  # one of `MAPS`, or a function that is called as they are
     **kwargs             # of that method
 )->ECGMap:
@@ -278,7 +280,7 @@ def _draw_leads(ax, m):
 
 def plot_map(
     ecg,             # (12,5000) in mV
-    m:ECGMap,
+    m:ECGMap,        # from one of the maps above
     *, title=None,   # nothing: query, score and method
     layout='12x1',   # or '3x4', which shows a quarter of each lead
     smooth=.04,      # seconds over which values are averaged for the picture
@@ -329,9 +331,10 @@ def _cells(m, seconds=.1):
     return v.reshape(len(v), -1, k).mean(-1).ravel()
 
 def map_similarity(
-    a:ECGMap, b:ECGMap,
+    a:ECGMap,   # a map
+    b:ECGMap,   # another one, of the same ECG
     seconds=.1  # length of the cells that are ranked
-)->float:
+)->float:       # -1 to 1
     "Spearman's rank correlation of two maps; NaN if one is constant."
     from scipy.stats import rankdata
     a, b = (rankdata(_cells(o, seconds)) for o in (a, b))
@@ -342,7 +345,7 @@ class Randomised:
     "How like a model's maps are to those of random weights, and to its own under a little noise."
     random: np.ndarray  # (n,seeds) rank correlations with maps of random weights
     noise: np.ndarray   # (n,) with maps of the same model, 5 µV of noise added
-    method: str
+    method: str         # of the maps
 
     @property
     def passed(self):
@@ -355,9 +358,9 @@ class Randomised:
         return f'{self.method}: rank correlation with maps of random weights {r:.2f} (highest {np.nanmax(self.random):.2f}), with noise {n:.2f} (lowest {np.nanmin(self.noise):.2f}); {"passed" if self.passed else "FAILED"}'
 
 def randomisation_test(
-    model,
+    model,            # from `load_pretrained`, or a Learner's model
     ecgs,             # (n,12,5000) in mV
-    query,
+    query,            # a text, a list of texts, or an embedding (D,)
     *, method='occlusion',  # one of `MAPS`, or a function
     seeds=3,          # so many times weights are drawn
     **kwargs          # of the method
@@ -381,14 +384,15 @@ def _mean_interval(v, n_boot, seed):
     return v.mean(), *np.quantile(draws, [.025, .975])
 
 def localisation(
-    model,
+    model,            # from `load_pretrained`, or a Learner's model
     sim,              # from `simulate`, each ECG with the finding
     key:str,          # of the finding, such as 'PVC'
     query,            # the text that asks for it
     *, methods=('occlusion', 'gradients'),  # names of `MAPS`, or functions
     margin=0.,        # seconds by which the true stretches are widened
     untrained=True,   # also the maps of random weights
-    n_boot=2000, seed=0,
+    n_boot=2000,      # bootstrap resamples of ECGs
+    seed=0,           # of the resamples, and of the random weights
     settings=None,    # {method: its settings}
     **kwargs          # of all methods, such as `against`
 ):                    # DataFrame, a row each: share inside (with low, high), hit, times_chance

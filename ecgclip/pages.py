@@ -6,8 +6,8 @@ Docs: https://ecgclip.github.io/ecgclip/pages.html.md"""
 
 # %% auto #0
 __all__ = ['PARTS', 'Section', 'Evaluation', 'evaluate_model', 'display_name', 'to_markdown', 'to_latex', 'to_html', 'to_plain',
-           'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane_method', 'plane',
-           'plot_embedding', 'draw', 'to_page', 'to_report', 'save_evaluation', 'save_protocol']
+           'plot_curves', 'plot_reliability', 'plot_recall', 'confusion', 'plot_confusion', 'plane', 'plot_embedding',
+           'draw', 'to_page', 'to_report', 'save_evaluation', 'save_protocol']
 
 # %% ../nbs/13d_pages.ipynb #77eecf21
 import base64, hashlib, html, importlib.util, io, json, os
@@ -31,9 +31,9 @@ from .stats import calibration_error, calibration_figures, curve_band, reliabili
 @dataclass
 class Section:
     "A table with a title, what it tells, and pictures that belong to it."
-    title: str
+    title: str              # heading
     table: object           # DataFrame
-    note: str = ''
+    note: str = ''          # what the table tells, below it
     name: str = ''          # of its files
     figures: tuple = ()     # names of pictures
     brief: tuple = ()       # rows for people, where the files hold more
@@ -42,12 +42,12 @@ class Section:
 
 @dataclass
 class Evaluation:
-    "All that is known of a model on one data set: sections, numbers for pictures. Prints as tables; `save` writes files."
-    name: str
-    sections: list
-    about: dict
+    "All that is known of a model on one data set: sections, numbers for pictures. Prints as tables; `save_evaluation` writes files."
+    name: str                                             # of the model
+    sections: list                                        # list of `Section`
+    about: dict                                           # what was judged: data set, numbers of records, language
     raw: dict = field(default_factory=dict, repr=False)   # scores, labels, embeddings: what pictures and comparisons need
-    retrieval: object = None
+    retrieval: object = None                              # `RetrievalReport`, where retrieval was judged
     head: object = None                                   # `FindingHead` fitted on validation records
     def section(self, name): return next(s for s in self.sections if s.name == name)
     def __str__(self):
@@ -84,9 +84,14 @@ def _beside(t, name, tables):
     "Put the AUC of a baseline beside that of the model: over several tables (seeds) the mean, and the mean interval."
     for suffix in ('', '_low', '_high'): t[name + suffix] = np.mean([o['auc' + suffix] for o in tables], 0)
 
-def _never(head):
-    "A sentence on the classes that are never called."
-    return '' if head is None or not head.not_called else 'Never called, and without probabilities (F1 and sensitivity 0; no ECE, no Brier score): ' + '; '.join(f'{k}, {why}' for k, why in head.not_called.items()) + '. '
+def _never(head, t):
+    "Sentences on the classes that are never called, and on what they do to the means of `t`."
+    if head is None or not head.not_called: return ''
+    kept = [c for c in head.classes if t.averaged[c]]
+    called = [c for c in kept if c not in head.not_called]
+    over = '' if len(called) == len(kept) else (f'The means of F1, sensitivity and specificity are over {len(kept)} classes and count the {len(kept) - len(called)} that are never called with 0, 0 and 1; '
+        + (f'over the {len(called)} that are called F1 is {t.f1[called].mean():.3f}, and the means of ECE and Brier score are of these alone. ' if called else 'none of them is called. '))
+    return 'Never called, and without probabilities (F1 and sensitivity 0; no ECE, no Brier score): ' + '; '.join(f'{k}, {why}' for k, why in head.not_called.items()) + '. ' + over
 
 def _mean_auc(labels, scores, classes, patients, rare_below, n_boot):
     t = class_table(labels, scores, classes, patients, rare_below=rare_below, n_boot=n_boot).loc['mean']
@@ -104,7 +109,7 @@ def _zero_shot(model, sets, emb, prompts, labels, classes, o):
     t = table(scores['test'], thresholds, probability=None if p is None else np.where([c in head.not_called for c in classes], np.nan, p))   # a share of positives, equal for all, is no probability to be judged
     if o['fresh']: _beside(t, 'untrained', [table((e @ class_directions(u, prompts).T).numpy()) for u, e in o['fresh']])
     if 'train' in sets and (free := _signal_free(sets['train'], sets['test'], labels['train'], labels['test'], classes, o['rare_below'], o['n_boot'])) is not None: _beside(t, 'age and sex', [free])
-    note = (f'Prompts in {o["language"]}. ' + (f'Probabilities and thresholds were fitted on {len(labels["valid"])} validation records. ' if head is not None else 'No validation record has a positive: no thresholds, no probabilities. ') + _never(head)
+    note = (f'Prompts in {o["language"]}. ' + (f'Probabilities and thresholds were fitted on {len(labels["valid"])} validation records. ' if head is not None else 'No validation record has a positive: no thresholds, no probabilities. ') + _never(head, t)
             + 'auc and auprc rank by the score itself. auprc: chance is the prevalence. untrained: mean AUC (and mean interval) of the same network at its random start. age and sex: AUC of a model that sees no signal. In brackets: fewer than '
             + f'{o["rare_below"]} positives, shown and not averaged.')
     return Section('Zero-shot classification', t, note, 'zero_shot'), head, scores, p
@@ -145,12 +150,22 @@ def _retrieval(model, data, o):
 PARTS = ('retrieval', 'zero_shot', 'probe', 'robustness', 'subgroups')
 
 def evaluate_model(
-    model,             # from `load_pretrained`, a Learner's model, or an `Adapter`
-    data:ECGData,      # with its splits: test records judge, validation records choose, training records teach probes
-    *, task=None,      # of `list_tasks()`, or a list of findings; nothing takes the findings that occur often enough
-    language=None,     # of the prompts: zh, en, both; nothing means that of the model
-    parts=PARTS,
-    fractions=FRACTIONS, seeds=(0, 1, 2), untrained=3, rare_below=10, n_boot=1000, scaling='platt', least=LEAST, cache=None, batch_size=32, epochs=10, name='model'
+    model,                # from `load_pretrained`, a Learner's model, or an `Adapter`
+    data:ECGData,         # with its splits: test records judge, validation records choose, training records teach probes
+    *, task=None,         # of `list_tasks()`, or a list of findings; nothing takes the findings that occur often enough
+    language=None,        # of the prompts: zh, en, both; nothing means that of the model
+    parts=PARTS,          # which questions to ask
+    fractions=FRACTIONS,  # shares of the training patients, for probes and fine-tuning
+    seeds=(0, 1, 2),      # of the shares
+    untrained=3,          # so many copies with random weights are judged beside it
+    rare_below=10,        # classes with fewer positives are shown, and not averaged
+    n_boot=1000,          # bootstrap resamples of patients
+    scaling='platt',      # of probabilities: 'platt' or 'temperature'
+    least=LEAST,          # validation positives that a threshold needs
+    cache=None,           # a folder where features are kept
+    batch_size=32,        # ECGs that are embedded at a time
+    epochs=10,            # of each fine-tuning
+    name='model'          # of the model, in titles
 )->Evaluation:
     "Judge a model on the test records of `data` in every way this package knows; `fine_tune` in `parts` is slow, and has to be asked for (`epochs` each). A model without words (an `Adapter`) is judged by the other parts. `least`: validation positives that a threshold needs. Raises `ECGClipError` for fewer than two test records."
     if hasattr(model, 'config'): data = data.grouped(model.config.groups_by)
@@ -263,13 +278,17 @@ def _named(t, language='zh'):
     if isinstance(t.index, pd.MultiIndex): return t.set_axis(pd.MultiIndex.from_tuples([tuple(map(name, i)) for i in t.index], names=t.index.names))
     return t.set_axis([name(k) for k in t.index]).rename_axis(t.index.name)
 
-def to_markdown(t)->str:
+def to_markdown(
+    t  # DataFrame, as a `Section` holds it
+)->str:
     "A table as Markdown."
     head, rows, n = _cells(t)
     line = lambda r: '| ' + ' | '.join(c.replace('|', r'\|') for c in r) + ' |'
     return '\n'.join([line(head), '|' + '|'.join(':--' if i < n else '--:' for i in range(len(head))) + '|', *map(line, rows)])
 
-def to_latex(t)->str:
+def to_latex(
+    t  # DataFrame, as a `Section` holds it
+)->str:
     "A table as LaTeX, for `booktabs`; Chinese needs XeLaTeX with a Chinese font, or `ctex`. Keys beside names are small."
     head, rows, n = _cells(t)
     def tex(s):
@@ -278,7 +297,9 @@ def to_latex(t)->str:
     line = lambda r: ' & '.join(map(tex, r)) + r' \\'
     return '\n'.join([r'\begin{tabular}{' + 'l'*n + 'r'*(len(head) - n) + '}', r'\toprule', line(head), r'\midrule', *map(line, rows), r'\bottomrule', r'\end{tabular}'])
 
-def to_html(t)->str:
+def to_html(
+    t  # DataFrame, as a `Section` holds it
+)->str:
     "A table as HTML."
     head, rows, n = _cells(t)
     def text(c):
@@ -288,7 +309,9 @@ def to_html(t)->str:
     row = lambda r, tag: '<tr>' + ''.join(e(c, tag if i >= n else 'th', i) for i, c in enumerate(r)) + '</tr>'
     return '<table><thead>' + row(head, 'th') + '</thead><tbody>' + ''.join(row(r, 'td') for r in rows) + '</tbody></table>'
 
-def to_plain(t)->list:
+def to_plain(
+    t  # DataFrame, as a `Section` holds it
+)->list:  # of dicts, a key a column; the index as `row`, or by the names of its levels
     "A table for JSON: a list of rows, NaN as null."
     import pandas as pd
     def clean(v):
@@ -333,7 +356,11 @@ def _judged(ev, most=9):
     return [int(c) for c in np.argsort(-pos, kind='stable') if pos[c] and neg[c]][:most]
 
 @_glyphs
-def plot_curves(ev, kind='roc', most=9):
+def plot_curves(
+    ev,          # from `evaluate_model`
+    kind='roc',  # 'roc', or 'pr' for precision and recall
+    most=9       # classes
+):               # the matplotlib figure
     "ROC or precision-recall curves of the most common classes, with patient-bootstrap bands."
     which = _judged(ev, most)
     fig, axes = _figure(len(which))
@@ -349,10 +376,15 @@ def plot_curves(ev, kind='roc', most=9):
     return fig
 
 @_glyphs
-def plot_reliability(ev, bins=8, most=9):
-    "Stated against observed, in bins of equal size, with Wilson's intervals; below, where the probabilities lie."
-    which = _judged(ev, most)
-    fig, axes = _figure(len(which))
+def plot_reliability(
+    ev,      # from `evaluate_model`
+    bins=8,  # of equal numbers of records
+    most=9   # classes
+):           # the matplotlib figure
+    "Stated against observed, in bins of equal size, with Wilson's intervals; below, where the probabilities lie. Classes that are never called have no probabilities: they are left out, and named."
+    never = ev.head.not_called if ev.head is not None else {}
+    which = [c for c in _judged(ev, len(ev.raw['classes'])) if ev.raw['classes'][c] not in never][:most]
+    fig, axes = _figure(max(1, len(which)))
     for ax, c in zip(axes, which):
         y, p = ev.raw['labels'][:, c], ev.raw['probability'][:, c]
         r = reliability(y, p, bins, 'size')
@@ -361,10 +393,13 @@ def plot_reliability(ev, bins=8, most=9):
         ax.plot(p[~np.isnan(y)], np.full((~np.isnan(y)).sum(), -.03), '|', color=_ORANGE, ms=4, alpha=.5)
         _head(ax, ev, c, f'ECE {calibration_error(y, p):.3f}'); ax.set(xlabel='stated probability', ylabel='observed share', xlim=(0, 1), ylim=(-.06, 1.02))
     for ax in axes[len(which):]: ax.set_axis_off()
+    if never: fig.supxlabel(wrap_text('without probabilities, since never called: ' + ', '.join(display_name(k, ev.about.get('language', 'zh'), ev.raw['classes']) for k in never), 50*max(1, min(3, len(which)))), fontsize=8, color='.35')
     return fig
 
 @_glyphs
-def plot_recall(ev):
+def plot_recall(
+    ev  # from `evaluate_model`
+):      # the matplotlib figure
     "Group-aware recall against the number of answers, both directions, beside a random order."
     from ecgclip.metrics import _miss
     fig, (ax,) = _figure(1, 1, 4.2)
@@ -392,7 +427,10 @@ def confusion(
     with np.errstate(invalid='ignore', divide='ignore'): return (y.T @ c)/y.sum(0)[:, None]
 
 @_glyphs
-def plot_confusion(ev, most=14):
+def plot_confusion(
+    ev,      # from `evaluate_model`
+    most=14  # classes
+):           # the matplotlib figure
     "`confusion` of the most common classes, as colours with figures."
     which = _judged(ev, most)
     m = confusion(ev.raw['labels'], ev.raw['probability'] >= ev.head.threshold)[np.ix_(which, which)]
@@ -404,9 +442,7 @@ def plot_confusion(ev, most=14):
     ax.set(xlabel='called', ylabel='records that have it')
     return fig
 
-def plane_method(
-    method='auto'  # 'pca', 'umap' (from the extra umap), or 'auto': UMAP where it is installed
-)->str:            # 'pca' or 'umap'
+def _plane_method(method='auto'):
     "How embeddings come into the plane. Raises `ECGClipError` for a method that is not known, or UMAP that is not installed."
     if method not in ('pca', 'umap', 'auto'): raise ECGClipError('embedding', f'{method!r} is not known', 'Give pca, umap or auto.')
     there = importlib.util.find_spec('umap') is not None
@@ -415,12 +451,12 @@ def plane_method(
 
 def plane(
     emb,            # (N,D)
-    method='pca',   # see `plane_method`
-    seed=0
+    method='pca',   # or 'umap' (from the extra umap), or 'auto': UMAP where it is installed
+    seed=0          # of UMAP; principal components need none
 )->np.ndarray:      # (N,2)
-    "Embeddings in the plane: principal components, or UMAP (McInnes et al. 2018) by cosine. Raises `ECGClipError`, see `plane_method`."
+    "Embeddings in the plane: principal components, or UMAP (McInnes et al. 2018) by cosine. Raises `ECGClipError` for a method that is not known, or UMAP that is not installed."
     x = np.asarray(emb, float)
-    if plane_method(method) == 'umap':
+    if _plane_method(method) == 'umap':
         import umap
         return umap.UMAP(n_neighbors=min(15, len(x) - 1), metric='cosine', random_state=seed, n_jobs=1).fit_transform(x)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
@@ -431,11 +467,15 @@ _PLANES = dict(pca='the first two principal components', umap='UMAP')
 
 def _plane_name(method):
     "What the axes are, and why they are no UMAP where one was hoped for."
-    used = plane_method(method)
+    used = _plane_method(method)
     return _PLANES[used] + (' (UMAP is not installed)' if method == 'auto' and used == 'pca' else '')
 
 @_glyphs
-def plot_embedding(ev, method='pca', most=6):
+def plot_embedding(
+    ev,            # from `evaluate_model`
+    method='pca',  # see `plane`
+    most=6         # classes, a panel each
+):                 # the matplotlib figure
     "The test ECGs in the plane, those with each class in colour."
     xy, which = plane(ev.raw['emb'], method), _judged(ev, most)
     fig, axes = _figure(len(which))
@@ -447,7 +487,10 @@ def plot_embedding(ev, method='pca', most=6):
     fig.supxlabel(_plane_name(method), fontsize=9)
     return fig
 
-def draw(ev, embedding='pca')->dict:
+def draw(
+    ev,              # from `evaluate_model`
+    embedding='pca'  # how the embeddings come into the plane, see `plane`
+)->dict:             # name -> matplotlib figure
     "All pictures of an evaluation by name; those that lack their figures are left out."
     out = {}
     if 'ranks' in ev.raw: out['recall'] = plot_recall(ev)
@@ -458,7 +501,7 @@ def draw(ev, embedding='pca')->dict:
 
 # %% ../nbs/13d_pages.ipynb #af32194a
 _PICTURES = dict(retrieval=('recall',), zero_shot=('roc', 'pr', 'reliability', 'confusion', 'embedding'))
-_CAPTIONS = dict(recall='Group-aware recall by the number of answers; bands: 95 % over patients.', roc='ROC curves; bands: 95 % over patients.', pr='Precision-recall curves; dashed: the prevalence.', reliability='Stated against observed probability; ticks: the records.',
+_CAPTIONS = dict(recall='Group-aware recall by the number of answers; bands: 95 % over patients.', roc='ROC curves; bands: 95 % over patients.', pr='Precision-recall curves; dashed: the prevalence.', reliability='Stated against observed probability; ticks: the records. Findings that are never called have none.',
                  confusion='What is called for what, at the thresholds from validation.', embedding='Test ECGs in the space of the embeddings.')
 _STYLE = ('body{font:15px/1.5 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#222}table{border-collapse:collapse;font-size:13px;display:block;overflow-x:auto}'
           'th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:left;font-weight:normal;white-space:nowrap}thead th{border-bottom:2px solid #888;font-weight:600}.n{text-align:right}img{max-width:100%}figure{margin:1em 0}figcaption,.note{color:#555;font-size:13px}')
@@ -478,7 +521,7 @@ def _pdf(fig):
     return f.getvalue()
 
 def to_page(
-    ev:Evaluation,
+    ev:Evaluation,  # from `evaluate_model`
     pictures=None   # name -> PNG bytes; nothing draws them
 )->str:
     "One HTML page that holds everything, pictures too, and needs no other file."
@@ -490,13 +533,13 @@ def to_page(
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(ev.name)}</title><style>{_STYLE}</style><h1>{html.escape(ev.name)}</h1><p>{html.escape(about)}</p>' + ''.join(map(sec, ev.sections)) + '</html>\n'
 
 def to_report(
-    ev:Evaluation
-)->dict:       # for JSON: name, about, sections of rows, and what `compare` needs of scores and ranks
+    ev:Evaluation  # from `evaluate_model`
+)->dict:           # for JSON: name, about, sections of rows, and what `compare` needs of scores and ranks
     "What `save_evaluation` writes as `report.json`, and `compare` reads."
     return dict(name=ev.name, about=ev.about, sections={s.name: dict(title=s.title, note=s.note, rows=to_plain(s.table)) for s in ev.sections}, scores=_stored(ev))
 
 def save_evaluation(
-    ev:Evaluation,
+    ev:Evaluation,  # from `evaluate_model`
     folder,         # replaced as a whole if it exists
     embedding='pca' # or 'umap', 'auto'
 )->Path:
@@ -516,7 +559,7 @@ def save_evaluation(
 
 def save_protocol(
     report,   # from `run_merl`
-    folder
+    folder    # replaced as a whole if it exists
 )->Path:
     "Write the table of a protocol, and that of fewer leads and shorter records if there is one, as JSON, CSV, Markdown and LaTeX."
     tables = dict(protocol=report.table().set_index('system')) | (dict(robustness=report.robustness_table()) if report.reduced else {})

@@ -38,11 +38,11 @@ def _data_sum(data, n=16):
     return h.hexdigest()
 
 def frozen_features(
-    model,
+    model,          # from `load_pretrained`, a Learner's model, or an `Adapter`
     data,           # `ECGData`, or `(N,12,5000)` in mV
     *, of='encoder', # or 'projection': before or after the projection into the common space
     cache=None,     # a folder where features are kept
-    batch_size=32
+    batch_size=32   # ECGs that are embedded at a time
 )->np.ndarray:      # (N,D) float32
     "Features of frozen ECGs, from the cache where they are. A model without `.ecg` (an `Adapter`) gives its embeddings."
     of = of if hasattr(model, 'ecg') else 'projection'
@@ -92,7 +92,12 @@ def probe_scores(
 
 _CS = (.0001, .001, .01, .1, 1., 10.)
 
-def choose_c(train, y, valid, y_valid)->float:
+def choose_c(
+    train,   # (N,D) features
+    y,       # (N,C) 0, 1 or NaN
+    valid,   # (M,D) features of validation records
+    y_valid  # (M,C) 0, 1 or NaN
+)->float:    # one of 0.0001 to 10, the inverse strength of the penalty
     "The penalty with the best mean AUC on validation records; 0.01 where no class can be judged there."
     from ecgclip.metrics import _roc_auc
     x, v = _standard(np.asarray(train, float), np.asarray(valid, float))
@@ -105,7 +110,7 @@ def choose_c(train, y, valid, y_valid)->float:
 def labelled_share(
     patients,   # (N,) of training records
     fraction,   # 0 to 1
-    seed
+    seed        # of the draw
 )->np.ndarray:  # indices
     "The records of a random share of the patients, at least two records."
     who = np.unique(np.asarray([str(p) for p in patients]), return_inverse=True)[1]
@@ -118,19 +123,19 @@ def labelled_share(
 class Probe:
     "Probes at several shares of the labels. Prints as a table."
     table: object   # DataFrame: a row for each share and kind; value, low, high, sd over seeds, seeds, records
-    classes: list
+    classes: list   # C names
     per_class: object # DataFrame: `class_table` of the probe on all labels
     scores: np.ndarray # (M,C) of that probe, on the test records
-    name: str = 'linear probe'
+    name: str = 'linear probe'  # title of the table
     def __str__(self): return f'{self.name}, mean AUC over {int(self.per_class.averaged.iloc[:-1].sum())} of {len(self.classes)} classes\n' + self.table.round(3).to_string()
     def __getitem__(self, k): # (share, kind) -> Interval
         r = self.table.loc[k]
         return Interval(float(r.value), float(r.low), float(r.high))
 
 def demographics(
-    data:ECGData,
-    train=None      # records whose mean age stands for an unknown one; nothing takes that of `data`, which must then be the training records
-)->np.ndarray:  # (N,4): age (the mean where unknown), its square, female, whether known
+    data:ECGData,  # N records; age in years
+    train=None     # records whose mean age stands for an unknown one; nothing takes that of `data`, which must then be the training records
+)->np.ndarray:     # (N,4): age (the mean where unknown), its square, female, whether known
     "What is known without looking at the signal."
     age, sex = data.df.age.to_numpy(dtype=float), (data.df.sex == 'female').to_numpy(float)
     known, theirs = np.isfinite(age), (data if train is None else train).df.age.to_numpy(dtype=float)
@@ -173,15 +178,18 @@ def _probe_table(rows):
     return t.set_axis(pd.MultiIndex.from_tuples(t.index, names=['labels', 'features']))
 
 def linear_probe(
-    model,              # its encoder is frozen
-    train, test,        # `ECGData`
-    labels, test_labels, # (N,C) and (M,C) 0, 1 or NaN
-    classes=None,       # C names
+    model,                # its encoder is frozen
+    train, test,          # `ECGData`
+    labels, test_labels,  # (N,C) and (M,C) 0, 1 or NaN
+    classes=None,         # C names
     *, valid=None, valid_labels=None, # choose the penalty, all of them at every share, as papers do; nothing keeps it at 0.01
-    fractions=FRACTIONS,
-    seeds=(0, 1, 2),    # of the shares, and of the untrained copies
-    untrained=True,     # also the same encoder with random weights
-    cache=None, rare_below=10, n_boot=1000, batch_size=32
+    fractions=FRACTIONS,  # shares of the training patients, 0 to 1
+    seeds=(0, 1, 2),      # of the shares, and of the untrained copies
+    untrained=True,       # also the same encoder with random weights
+    cache=None,           # a folder where features are kept
+    rare_below=10,        # classes with fewer positives are shown, and not averaged
+    n_boot=1000,          # bootstrap resamples of test patients
+    batch_size=32         # ECGs that are embedded at a time
 )->Probe:
     """Linear probes on shares of the labels, with intervals over test patients, beside the untrained encoder, and age and sex. A share is one of the training labels:
     the penalty is chosen on the whole validation set whatever the share, so that a 1 % row has seen more labels than 1 %. Shares of fewer than ten records carry a remark.
@@ -201,11 +209,13 @@ def linear_probe(
 
 # %% ../nbs/13b_probe.ipynb #e502e482
 def knn(
-    train,        # (N,D) features
-    labels,       # (N,C) 0, 1 or NaN
-    test,         # (M,D)
-    *, k=20, temperature=.07, chunk=1024
-)->np.ndarray:    # (M,C): 0 to 1; NaN where no neighbour has a label
+    train,            # (N,D) features
+    labels,           # (N,C) 0, 1 or NaN
+    test,             # (M,D)
+    *, k=20,          # neighbours
+    temperature=.07,  # a neighbour counts by exp(cosine / temperature)
+    chunk=1024        # test records at a time
+)->np.ndarray:        # (M,C): 0 to 1; NaN where no neighbour has a label
     "Weighted share of positives among the `k` nearest by cosine, in blocks."
     unit = lambda x: torch.nn.functional.normalize(torch.as_tensor(np.asarray(x, np.float32)), dim=1)
     a, y = unit(train), torch.as_tensor(np.asarray(labels, np.float32))
@@ -255,10 +265,15 @@ def fine_tune(
     model,
     train, labels,       # `ECGData` and (N,C) 0, 1 or NaN
     test,                # `ECGData`
-    *, valid=None, valid_labels=None,
-    epochs=10, batch_size=32, lr_rate=1e-3, weight_decay=1e-2,
+    *, valid=None,       # `ECGData` that chooses the epoch; nothing takes the last one
+    valid_labels=None,   # (V,C) 0, 1 or NaN
+    epochs=10,           # passes over the share
+    batch_size=32,       # ECGs of a step
+    lr_rate=1e-3,        # highest rate of the head; the encoder has a tenth of it
+    weight_decay=1e-2,   # of AdamW
     fraction=1.,         # of the training patients
-    seed=0, progress=False
+    seed=0,              # of the share, the head and the order
+    progress=False       # a bar while it trains
 )->np.ndarray:           # (M,C) log odds on the test records
     "Scores of a copy of the encoder that is trained with a linear head on labels; `model` itself stays as it is."
     from ecgclip.progress import bar
@@ -283,10 +298,11 @@ REDUCED = (*((f'{n} lead' + 's'*(n > 1), l, 10.) for n, l in LEAD_SETS.items()),
 
 @torch.no_grad()
 def embed_reduced(
-    model, data,    # `ECGData`, or `(N,12,5000)` in mV
+    model,          # from `load_pretrained`, a Learner's model, or an `Adapter`
+    data,           # `ECGData`, or `(N,12,5000)` in mV
     leads=LEADS,    # those that are there
     seconds=10.,    # from the start
-    batch_size=32
+    batch_size=32   # ECGs that are embedded at a time
 )->torch.Tensor:    # (N,D) float32, unit length
     "Embeddings of ECGs of which only some leads, or the first seconds, are there."
     model.eval()

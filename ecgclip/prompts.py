@@ -24,7 +24,7 @@ from .lexicon import find_term, implied_by, names, terms
 @dataclass(frozen=True)
 class FindingClass:
     "A class of a task: what a data set calls it, and which findings of the lexicon it stands for."
-    name: str
+    name: str        # as the data set calls it
     keys: tuple      # `Term.key` of the findings: any of them makes it positive
     scp: tuple = ()  # for records with SCP codes, exactly these decide
 
@@ -67,6 +67,7 @@ _PRESENT = dict(zh=('{}', '心电图示{}', '提示{}'), en=('{}', 'ECG shows {}
 _ABSENT = dict(zh=('未见{}', '无{}', '未发现{}'), en=('no {}', 'no evidence of {}', 'without {}'))
 _OPPOSITE = dict(NORM=dict(zh=('异常心电图', '心电图异常', '不正常心电图'), en=('abnormal ECG', 'abnormal electrocardiogram', 'the ECG is abnormal')),
                  NSR=dict(zh=('非窦性心律', '无窦性心律'), en=('no sinus rhythm', 'not in sinus rhythm', 'non-sinus rhythm')))   # what says the contrary
+_UNDENIED = frozenset('NSR SA IRREG Brady SB TAb NT_ NDT'.split())   # a denial of these says nothing: subtracting it loses AUC on validation records, see below
 _WHOLE = dict(   # classes that are more than their parts: what stands for all of it comes first
     MI=dict(zh=('心肌梗死', '陈旧性心肌梗死', '前壁心肌梗死', '下壁心肌梗死'), en=('myocardial infarction', 'old myocardial infarction', 'anterior myocardial infarction', 'inferior myocardial infarction')),
     STTC=dict(zh=('ST-T改变', '非特异性ST-T改变', 'T波异常', 'ST段压低', '心肌缺血'), en=('ST-T changes', 'nonspecific ST-T abnormality', 'T wave abnormality', 'ST segment depression', 'myocardial ischemia')),
@@ -74,8 +75,8 @@ _WHOLE = dict(   # classes that are more than their parts: what stands for all o
     HYP=dict(zh=('左心室肥大', '右心室肥大', '左心房扩大', '右心房肥大'), en=('left ventricular hypertrophy', 'right ventricular hypertrophy', 'left atrial enlargement', 'right atrial enlargement')))
 
 def class_names(
-    c:FindingClass,
-    language='zh',
+    c:FindingClass, # from `task_classes`
+    language='zh',  # zh or en
     most=4          # names; nothing means all
 )->list:
     "What a class is called: the names of its findings, in turn."
@@ -89,7 +90,7 @@ def prompt_bank(
     task,           # a name of `list_tasks()`, or a list of findings
     language='zh',  # or 'en', or 'both' for an ensemble of both
     *,
-    absent=True,    # also phrases that deny the class
+    absent=True,    # also phrases that deny the class, where a denial says something; 'all': of every class; False: of none
     most=4          # names of a class
 )->dict:            # {class: {'present': [...], 'absent': [...]}}, as `zero_shot` takes them
     "Prompts of a task. Raises `ECGClipError` for an unknown task or language, `ReportError` for an unknown finding."
@@ -101,12 +102,12 @@ def _phrases_of(c, languages, absent, most):
     def fill(templates, l): return [t.format(n) for n in class_names(c, l, most) for t in templates[l]]
     opposite = _OPPOSITE.get(c.keys[0]) if len(c.keys) == 1 else None
     present = [p for l in languages for p in fill(_PRESENT, l)]
-    if not absent: return dict(present=present)
+    if not absent or absent != 'all' and len(c.keys) == 1 and c.keys[0] in _UNDENIED: return dict(present=present)
     return dict(present=present, absent=[p for l in languages for p in (opposite[l] if opposite else fill(_ABSENT, l))])
 
 def free_prompts(
     texts,         # {class: text or texts} in your own words, or a list of them
-    language='zh'
+    language='zh'  # zh or en: the sentences that your words are put into
 )->dict:           # as `prompt_bank`
     "Prompts for classes that the lexicon does not know: your words in the bank's sentences."
     texts = texts if isinstance(texts, dict) else {t: t for t in texts}
@@ -141,8 +142,8 @@ def _term_keys(codes, kind):
     return _with_implied(out)
 
 def record_findings(
-    data:ECGData
-)->list:        # for each record: (kind 'scp', 'snomed' or 'report', codes, keys of findings with all that they imply, keys of those that the report doubts)
+    data:ECGData  # N records with codes, or reports
+)->list:          # for each record: (kind 'scp', 'snomed' or 'report', codes, keys of findings with all that they imply, keys of those that the report doubts)
     "What each record is known to have."
     out = []
     for codes, report in zip(data.df.codes, data.reports):
@@ -153,7 +154,7 @@ def record_findings(
     return out
 
 def task_labels(
-    data:ECGData,
+    data:ECGData, # N records with codes, or reports
     task          # as for `prompt_bank`
 )->np.ndarray:    # (N,C) 1, 0, or NaN where nobody can know
     "Labels of a task from codes, or from reports where there are none; NaN too where a report doubts the class and states nothing of it."
@@ -165,9 +166,9 @@ def task_labels(
     return np.array([[one(c, *r) for c in classes] for r in known], float).reshape(len(known), len(classes))
 
 def common_findings(
-    data:ECGData,
+    data:ECGData, # records with codes, or reports
     least=10,     # positives
-    most=30
+    most=30       # keys that are given at most
 )->list:          # keys, the most common first
     "The findings that a data set has enough of to be judged by."
     from collections import Counter
@@ -176,7 +177,8 @@ def common_findings(
 
 # %% ../nbs/13a_prompts.ipynb #3ef5232e
 def zero_shot_findings(
-    model, data:ECGData,
+    model,             # from `load_pretrained`, a Learner's model, or an `Adapter`
+    data:ECGData,      # N records with reports
     *, at_least=5,     # positives of a finding to be shown
     language=None,     # of the prompts; nothing means that of the model's settings
     **kwargs           # go to `zero_shot`

@@ -70,7 +70,7 @@ def merl_split(
 
 # %% ../nbs/13c_protocols.ipynb #39d694bd
 def record_paths(
-    folder
+    folder # searched with all folders below
 )->dict:   # name -> path of the header, or the two paths of a name that stands for different records
     "All WFDB records below a folder by name."
     out = {}
@@ -92,7 +92,9 @@ class _FirstSamples:
         return x
 
 def protocol_data(
-    folder, task, split,
+    folder,               # of the data: with data_split and the records
+    task,                 # one of super_class, sub_class, form, rhythm, icbeb, chapman
+    split,                # train, val or test
     *, paths=None,        # from `record_paths`
     cpsc_samples=2500     # of CPSC 2018, the rest zero, as the protocol has it (after METS); None keeps all ten seconds
 ):                        # (`ECGData` of the records on disk, (N,C) labels, class names, number of records in the table)
@@ -127,7 +129,7 @@ class ProtocolReport:
     rows: list                  # (system, setting, {task: (value, low, high)}, source)
     counts: dict                # task -> {split: (records on disk, records in the table)}
     details: dict = field(default_factory=dict)  # (task, setting) -> `class_table`
-    name: str = 'merl'
+    name: str = 'merl'          # of the protocol
     reduced: dict = field(default_factory=dict)  # task -> {fewer leads or seconds: (value, low, high)}, zero-shot
 
     @property
@@ -207,16 +209,21 @@ def _report_rows(ours, settings):
     return [r for s in settings for r in of(s)]
 
 def run_merl(
-    model,
+    model,                 # from `load_pretrained`, a Learner's model, or an `Adapter`
     folder,                # with data_split and the records
-    *, tasks=tuple(_MERL), language='zh',
+    *, tasks=tuple(_MERL), # which of the six
+    language='zh',         # of the prompts: zh, en or both
     prompts=None,          # {class: ...} for all tasks, such as `ckepe_prompts`; nothing means the bank
     fractions=FRACTIONS,   # of the training labels, for the linear probe, whose penalty is chosen on the whole validation split; () leaves it out
-    seeds=(0, 1, 2), name='this model',
+    seeds=(0, 1, 2),       # of the shares of labels
+    name='this model',     # what the rows of the model are called
     untrained=1,           # so many copies of the same network with random weights are judged beside it
     robustness=False,      # also zero-shot with fewer leads and shorter records
     max_missing=.01,       # share of a test set's records that may lack on disk; above it `ECGClipError`
-    cache=None, batch_size=32, n_boot=1000, progress=False
+    cache=None,            # a folder where features are kept
+    batch_size=32,         # ECGs that are embedded at a time
+    n_boot=1000,           # bootstrap resamples of test patients
+    progress=False         # a bar while ECGs are embedded
 )->ProtocolReport:
     "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the untrained network and the published figures."
     paths, ours, counts, details, reduced = record_paths(folder), {name: {}, f'{name}, untrained': {}}, {}, {}, {}

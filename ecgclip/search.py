@@ -38,9 +38,9 @@ def _best(scores, rows, k):
 def nearest(
     queries,    # (Q,D)
     emb,        # (N,D)
-    k=10,
+    k=10,       # answers
     rows=None,  # search only these rows
-    block=2**16
+    block=2**16 # rows of `emb` at a time
 ):              # scores (Q,k) and rows (Q,k), best first; fewer columns where there are fewer rows
     "The `k` rows of `emb` with the highest products with each query, exactly."
     queries, rows = np.asarray(queries, np.float32), np.arange(len(emb)) if rows is None else np.asarray(rows)
@@ -62,7 +62,10 @@ def _has_faiss():
     import importlib.util
     return importlib.util.find_spec('faiss') is not None
 
-def choose_kind(n, kind='auto')->str:
+def choose_kind(
+    n,           # records
+    kind='auto'  # 'exact', 'faiss', or 'auto': by the number of records
+)->str:          # 'exact' or 'faiss'
     "'exact' or 'faiss' for `n` records. Raises `ConfigError` for an unknown kind, `ECGClipError` if faiss is asked for and missing."
     if kind not in ('auto', 'exact', 'faiss'): raise ConfigError('kind', f'{kind!r} is not known', "Give 'auto', 'exact' or 'faiss'.")
     if kind == 'faiss': _faiss()
@@ -118,14 +121,14 @@ def _condition(df, condition):
         near = difflib.get_close_matches(column, [*df.columns, 'states'], 1)
         raise ECGClipError(where, f'no column {column!r}', f'Did you mean {near[0]!r}?' if near else f'The columns are {", ".join(df.columns)}, and states.')
     if sign in _ORDER: return _ORDER[sign](_numbers(df, column, where), _number(value, where))
-    text = df[column].fillna('').astype(str)
+    text = df[column].astype(object).where(df[column].notna(), '').astype(str)
     if sign == '~': return text.str.contains(value, case=False, regex=False).to_numpy(bool)
     fits = text.isin([v.strip() for v in value.split(',')]).to_numpy(bool)
     if pd.api.types.is_numeric_dtype(df[column]): fits = fits | np.isin(_numbers(df, column, where), [_number(v, where) for v in value.split(',')])
     return fits if sign == '=' else ~fits & (text != '').to_numpy(bool)
 
 def filter_rows(
-    df,
+    df,         # DataFrame of N records, such as `index.df`
     where=None  # a condition, a list of them (all must fit), `{column: value}`, a boolean mask (N,), or nothing
 )->np.ndarray:  # rows
     "Rows that fit. Raises `ECGClipError` for an unknown column or a condition that cannot be read."
@@ -143,7 +146,9 @@ def filter_rows(
 FORMAT = 1  # of index folders
 _TABLE = ('record', 'report', 'patient_id', 'split', 'codes', 'source', 'age', 'sex', 'path', 'row')
 
-def fingerprint(model)->str:
+def fingerprint(
+    model  # any module
+)->str:    # 64 hexadecimal digits
     "What tells one set of weights from another: SHA-256 over names, shapes and values."
     sha = hashlib.sha256()
     for k, v in sorted(model.state_dict().items()):
@@ -177,7 +182,7 @@ def build_index(
     signals=False,     # also keep the ECGs in the index, 120 kB each
     kind='auto',       # 'exact', 'faiss', or by the number of records
     min_recall=.95,    # what faiss must reach, else the index stays exact
-    batch_size=32,
+    batch_size=32,     # ECGs that are embedded at a time
     progress=True,     # a bar while ECGs are embedded
     overwrite=False    # replace a folder that is there
 )->'ECGIndex':
@@ -217,7 +222,7 @@ def _load(folder, name):
 def load_index(
     folder,       # from `build_index`
     model=None,   # the model that made it, or the folder of its checkpoint; nothing: the checkpoint that the index names, loaded when it is needed
-    device='cpu'
+    device='cpu'  # of a model that is loaded for it
 )->'ECGIndex':
     "Open an index. Raises `ECGClipError` for one that is damaged or of another version, `CheckpointError` for a model that did not make it."
     folder = Path(folder)
@@ -238,20 +243,25 @@ def load_index(
 @dataclass(frozen=True)
 class Hit:
     "One answer of a search."
-    rank: int
+    rank: int           # 1 is the best
     score: float        # cosine with the query
     record: str         # of the ECG; for a report, one of those that have it
-    report: str
+    report: str         # its text
     right: object       # whether the report bears out a query of words: True, 'partly' or False, see `judge`; None for other queries, and where no known finding is named
     row: int            # of the index
     n: int = 1          # records with this report
-    age: object = None
-    sex: str = ''
-    source: str = ''
+    age: object = None  # years
+    sex: str = ''       # female or male
+    source: str = ''    # data set it is from
 
 class Results(list):
     "Answers, best first; shown as a table, drawn by `plot`."
-    def __init__(self, hits, query, index): super().__init__(hits); self.query, self.index = query, index
+    def __init__(self,
+        hits,   # list of `Hit`
+        query,  # as people wrote it, or what was given
+        index   # the `ECGIndex` that was searched
+    ):
+        super().__init__(hits); self.query, self.index = query, index
 
     @property
     def df(self):
@@ -290,7 +300,14 @@ class Results(list):
 # %% ../nbs/15_search.ipynb #ebc0e750
 class ECGIndex:
     "An index on disk, made by `build_index`, opened by `load_index`."
-    def __init__(self, folder, meta, df, ecgs, texts, device='cpu'):
+    def __init__(self,
+        folder,       # of the index
+        meta,         # what `index.json` says
+        df,           # N records
+        ecgs,         # (N,D) embeddings
+        texts,        # (T,D), of the distinct reports in the order of the table
+        device='cpu'  # of a model that is loaded for it
+    ):
         self.folder, self.meta, self.df, self.ecgs, self.texts, self.device, self._model = Path(folder), meta, df, ecgs, texts, device, None
         self.text_list = list(dict.fromkeys(df.report))
         if len(self.text_list) != len(texts): raise ECGClipError(folder, f'{len(self.text_list)} distinct reports for {len(texts)} embeddings', 'Embed the records again.')
@@ -344,9 +361,10 @@ from fastcore.basics import patch
 
 @patch
 def nearest_rows(self:ECGIndex,
-    queries,  # (Q,D)
-    k=10, where=None
-):            # scores (Q,k), rows (Q,k)
+    queries,    # (Q,D)
+    k=10,       # answers
+    where=None  # see `filter_rows`
+):              # scores (Q,k), rows (Q,k)
     "The nearest ECGs that fit a filter: by faiss where the index has it and many rows are left, else exactly."
     rows = None if where is None else filter_rows(self.df, where)
     if self.meta['kind'] != 'faiss' or rows is not None and len(rows) <= EXACT_UP_TO: return nearest(queries, self.ecgs, k, rows)
