@@ -1,4 +1,4 @@
-"""The ECG tower: encoders by name and as a table, the TimeSformer over images of segments, a residual network over the signal itself, and weights of one's own
+"""The ECG tower: encoders by name and as a table, the TimeSformer over images of segments, residual networks over the signal itself and over its median beat, and weights of one's own
 
 Docs: https://ecgclip.github.io/ecgclip/encoders.html.md"""
 

@@ -90,8 +90,8 @@ def draw(lang, model, data, path):
         for n, hit in enumerate(best_ecgs(model, data, QUERY, 3, ecgs)):
             mark, color = MARK[hit.right]; x = .35 + n*(each + .25)
             strip(fig, data.ecg(hit.row)[LEADS.index(LEAD)], x, .72, each, .9)
-            page.text(x, .54, f'{mark} {hit.score:.2f}  {wrap_text(hit.report, 60)}', size=11, color=color, va='center')
-        page.text(.35, .25, words['foot'].format(n=len(data)), size=9.5, color=SOFT, va='center')
+            page.text(x, .66, wrap_text(f'{mark} {hit.score:.2f}  {hit.report}', 50), size=10, color=color, va='top', linespacing=1.15)   # a long report takes two lines
+        page.text(.35, .2, words['foot'].format(n=len(data)), size=9.5, color=SOFT, va='center')
         fig.savefig(path, dpi=150, transparent=True)
         plt.close(fig)
 

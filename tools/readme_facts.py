@@ -44,9 +44,10 @@ def images():
                 hypertrophy=v['hypertrophy'], normal=v['normal'], published=area(v['published']), millivolt=area(v['millivolt']))
 
 def timesformer():
+    from ecgclip.encoders import list_encoders   # how many there are is asked of the package, which may have more than were measured
     d = result('encoders'); n = d['numbers']; peak, step = n['peak_bytes'], n['training step']['seconds']
     return dict(step=f"{step['reference']/step['ours']:.2f}", memory=f"{peak['ours']/peak['reference']:.2f}", checkpointing=f"{peak['checkpointing']/peak['reference']:.2f}",
-                agree=f"{n['agreement']['outputs']:.0e}", weights=n['agreement']['weights'], encoders=len(d['encoders']), date=d['date'], machine=machine(d['machine']),
+                agree=f"{n['agreement']['outputs']:.0e}", weights=n['agreement']['weights'], encoders=len(list_encoders()), date=d['date'], machine=machine(d['machine']),
                 on_gpu=[t['measured'] for t in d['targets'] if 'GPU' in t['what'] and not t['measured'].startswith('unmeasured')])
 
 def batch():
