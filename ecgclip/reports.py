@@ -285,6 +285,7 @@ def ahead(self:_Reader):
 
 @patch
 def place(self:_Reader, _):
+    "Leads named one by one, as `V4-V6`."
     self.put_leads(lead_list(self.text[self.at:self.end]))
 
 @patch
@@ -296,6 +297,7 @@ def place_set(self:_Reader, name):
 
 @patch
 def put_leads(self:_Reader, names):
+    "Give leads to the findings before them, else keep them for the next one."
     if self.han: back = len(self.out) > self.seg and (self.text[self.at-1] in '于在见' or not self.ahead())
     else: back = len(self.out) > self.start and (self.own or not self.parts)
     if back and self.out[-1][0] in _PLACED:
@@ -308,6 +310,7 @@ def put_leads(self:_Reader, names):
 
 @patch
 def wall(self:_Reader, name):
+    "A wall of the heart, for the finding before it or the next one; some findings get another key by it."
     if len(self.out) > self.seg and not self.walls and not self.ahead():
         f = self.out[-1]
         f[3] += (name,)
@@ -318,6 +321,7 @@ def wall(self:_Reader, name):
 
 @patch
 def mark_grade(self:_Reader, value):
+    "A grade such as `轻度`, for the finding before it or the next one."
     if len(self.out) > self.seg and not self.ahead():
         f = self.out[-1]
         f[4] = f[4] or value
@@ -332,6 +336,7 @@ def aged(self:_Reader, value):
 
 @patch
 def amount(self:_Reader, _):
+    "A measured amount, kept as written."
     text = self.text[self.at:self.end].strip()
     if len(self.out) > self.seg: self.out[-1][6] += (text,)
     else: self.amounts, self.placed = (*self.amounts, text), True
@@ -378,6 +383,7 @@ def turn(self:_Reader, status, change='', every=False):
 
 @patch
 def cue(self:_Reader, meanings):
+    "A word that denies, doubts, remembers or compares."
     first = meanings[0]
     if first in _BEFORE or first in _AFTER: self.weigh(meanings)
     elif first in _CHANGES: self.compare(_CHANGES[first])
@@ -457,6 +463,7 @@ def closed(self:_Reader):
 
 @patch
 def again(self:_Reader, status, every=False):
+    "Findings said before, once more with another status."
     for f in [f for f in self.out[self.start:] if f[1] == 'historical'] if every else self.out[-1:]:
         self.out.append([f[0], status, *f[2:]])
         self.links.append('')
@@ -474,17 +481,25 @@ def compare(self:_Reader, change):
 # %% ../nbs/01_reports.ipynb #faecca1d
 @patch
 def contrast(self:_Reader):
+    "A word such as `但`: what was denied or doubted before it holds no longer."
     self.neg = self.maybe = self.past = False
     self.seg, self.opened = len(self.out), -99
     if self.text[self.at] in '余其': self.parts = ()
 @patch
-def see(self:_Reader): self.neg = False
+def see(self:_Reader):
+    "A word such as `见`, which ends a denial."
+    self.neg = False
 @patch
-def join(self:_Reader): self.neg, self.link = False, 'and'
+def join(self:_Reader):
+    "A word that joins findings, and ends a denial."
+    self.neg, self.link = False, 'and'
 @patch
-def affirm(self:_Reader): self.neg = self.maybe = False
+def affirm(self:_Reader):
+    "A word that ends denial and doubt."
+    self.neg = self.maybe = False
 @patch
 def still(self:_Reader):
+    "A word such as `仍`: what was remembered is present."
     if len(self.out) > self.seg:
         for j in self.chain():
             if self.out[j][1] == 'historical': self.out[j][1] = 'present'
@@ -500,17 +515,21 @@ def overrule(self:_Reader):
     self.claimed = None
 @patch
 def earlier(self:_Reader):
+    "An earlier tracing is spoken of."
     if self.text[self.at-1:self.at] in ('与', '较', '比', '同', '和') or _COMPARED(self.text[max(0, self.at-6):self.at]): return                         # 较6小时前
     if self.at == 0 and self.text[:6] == '术前心电图 ': return                            # the heading of this report
     if len(self.out) > self.seg and not self.ahead(): self.turn('historical')
     else: self.prior = True
 @patch
 def today(self:_Reader):
+    "This tracing is spoken of again."
     self.prior = self.past = False
     self.opened = self.end
     if self.section == 'prior': self.section = ''
 @patch
-def advise(self:_Reader, _): self.advised = True
+def advise(self:_Reader, _):
+    "Advice, which states no finding."
+    self.advised = True
 @patch
 def link_to(self:_Reader, value): self.link = value if value == 'or' else 'and'
 
