@@ -2,6 +2,7 @@
 
     python benchmarks/compare_encoders.py                                    small encoders on the embedded sample, on a CPU: a demonstration
     python benchmarks/compare_encoders.py --minutes 1                        the same time for each, not the same number of ECGs: minutes of processor time on a CPU
+    python benchmarks/compare_encoders.py --simulate 4096 --epochs 5 --batch-size 64      the same simulated pairs for each, judged on all records of the sample, which none has seen
     python benchmarks/compare_encoders.py --data my-set --size full --device cuda --epochs 30 --batch-size 256
     python benchmarks/compare_encoders.py --data my-set --size full --device cuda --minutes 60     minutes by the clock on a GPU
 
@@ -9,7 +10,7 @@ All runs share records, order, text encoder, augmentation, schedule and number o
 The first encoder is what the others are tested against, record by record, with Holm's correction. Several seeds show how much is luck of the start;
 the tests take the mean of the figures over all seeds, and those of classes are a family of their own.
 Each run is kept in --runs as soon as it is judged, and the table is written anew: the same command goes on where an earlier one ended.
-Writes benchmarks/results/compare_encoders.json and .md (compare_encoders_time with --minutes), unless --quick."""
+Writes benchmarks/results/compare_encoders.json and .md (compare_encoders_time with --minutes, compare_encoders_simulated with --simulate), unless --quick."""
 import argparse, datetime, json, os, re, sys, time
 from pathlib import Path
 
@@ -19,23 +20,28 @@ sys.path.insert(0, str(root/'benchmarks'))
 _SMALL_IMAGES, _SMALL_FORMER = dict(segment=500, image_size=50), dict(dim=96, lead_dim=16, patch_size=25, pool='mean', attn_dropout=.2, ff_dropout=.2)
 ENCODERS = dict(   # label -> settings, by size
     small={'ResNet1D': dict(ecg_encoder='resnet1d_tiny'),
+           'ResNet1D and median beat': dict(ecg_encoder='resnet1d_beats'),
            'ViT1D': dict(ecg_encoder='vit1d_tiny', ecg_args=dict(dim=96, depth=4, heads=3, patch_size=50)),
            'TimesNet': dict(ecg_encoder='timesnet', ecg_args=dict(dim=96, width=24, hidden=24, depth=1, n_kernels=3, fs=50)),
            'TimeSformer, published images': dict(ecg_encoder='timesformer_tiny', image_preset='published', image_args=_SMALL_IMAGES, ecg_args=_SMALL_FORMER),
            'TimeSformer, millivolt images': dict(ecg_encoder='timesformer_tiny', image_preset='millivolt', image_args=_SMALL_IMAGES | dict(value_range=[-1., 1.]), ecg_args=_SMALL_FORMER)},
     full={'ResNet1D': dict(ecg_encoder='resnet1d18'),
+          'ResNet1D and median beat': dict(ecg_encoder='resnet1d_beats'),
           'ViT1D': dict(ecg_encoder='vit1d_small'),
           'TimesNet': dict(ecg_encoder='timesnet'),
           'TimeSformer, published images': dict(ecg_encoder='timesformer', image_preset='published'),
           'TimeSformer, millivolt images': dict(ecg_encoder='timesformer', image_preset='millivolt')})
 _RECALLS = ('mean_recall_group', 'mean_recall_group_macro', 'mean_recall_findings')
 
+_PAIRS = 'duplicates rare_reports statements statement_weight equal_reports weight_decay amp'.split()   # of the recipe for simulated pairs
+
 def settings(a, label, seed):
     "The `Config` of one run: all but the encoder is the same."
     from ecgclip.core import Config
     base = Config.timesformer(image_preset='published', image_args={}, ecg_args={})
+    if a.simulate: base = base.replace(**{k: getattr(Config.simulated(), k) for k in _PAIRS}, simulate=a.simulate, simulate_passes=a.epochs, augment=False)
     return base.replace(**ENCODERS[a.size][label], epochs=a.epochs, batch_size=a.batch_size, lr_rate=a.lr_rate, text_encoder=a.text_encoder, seed=seed, device=a.device,
-                        detail='full', data=a.data, max_tokens=256 if a.data else 96, monitor_epochs=1)
+                        detail='full', data=a.data, max_tokens=256 if a.data and not a.simulate else 64 if a.simulate else 96, monitor_epochs=1)
 
 def within(minutes, clock):
     "A callback: the schedule follows the clock, and training ends when the time is over."
@@ -84,6 +90,7 @@ def judged(a, label, seed, data):
     "One run: a row of facts, and its whole report."
     from ecgclip.pages import evaluate_model, to_report
     model, took = train(a, label, seed, data)
+    data = judging(data, a.simulate)
     task = a.task and (a.task if a.task in _tasks() else a.task.split(','))
     ev = evaluate_model(model, data.grouped(model.config.groups_by), task=task, parts=('retrieval', 'zero_shot'), untrained=a.untrained, n_boot=a.resamples, name=label)
     z, r = ev.section('zero_shot').table.loc['mean'], ev.retrieval.table
@@ -97,17 +104,25 @@ def _tasks():
     from ecgclip.prompts import list_tasks
     return list_tasks()
 
-_KEY = ('data', 'size', 'device', 'epochs', 'minutes', 'batch_size', 'lr_rate', 'text_encoder', 'task', 'untrained', 'resamples')   # what makes two runs comparable
+_KEY = ('data', 'simulate', 'size', 'device', 'epochs', 'minutes', 'batch_size', 'lr_rate', 'text_encoder', 'task', 'untrained', 'resamples')   # what makes two runs comparable
 
 def write(path, text):
     tmp = path.with_name(f'.{path.name}.new')
     tmp.write_text(text, encoding='utf-8')
     os.replace(tmp, path)
 
+def kind(a): return (f'-{a.minutes:g}-minutes' if a.minutes else '') + '-simulated'*bool(a.simulate)
+
+def judging(data, simulate):
+    "With simulated training pairs every record but those of validation judges."
+    if not simulate: return data
+    from ecgclip.data import ECGData
+    return ECGData(data.df.assign(split=data.df.split.replace('train', 'test')), data.store, data.name, data.notes, data.rows)
+
 def kept(a, label, seed, data):
     "The file of one run: that of an earlier command with these settings, else made now."
-    key = {k: getattr(a, k) for k in _KEY} | dict(encoder=ENCODERS[a.size][label], seed=seed)
-    path = Path(a.runs)/f'{re.sub("[^a-z0-9]+", "-", label.lower())}{f"-{a.minutes:g}-minutes" if a.minutes else ""}-{seed}.json'
+    key = {k: v for k in _KEY if (v := getattr(a, k)) is not None or k != 'simulate'} | dict(encoder=ENCODERS[a.size][label], seed=seed)
+    path = Path(a.runs)/f'{re.sub("[^a-z0-9]+", "-", label.lower())}{kind(a)}-{seed}.json'
     if path.is_file() and json.loads(path.read_text(encoding='utf-8'))['key'] == json.loads(json.dumps(key)): return path
     row, report = judged(a, label, seed, data)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +152,8 @@ def by_encoder(paths):
 def about(a, data, rows, seeds):
     "What the figures rest on, in words."
     budget = f'{a.minutes:g} minutes{"" if "cuda" in a.device else " of processor time"}' if a.minutes else f'{a.epochs} epochs'
-    return (f'{data.name}: {len(data.subset("train"))} training, {len(data.subset("test"))} test records; {budget} of batch {a.batch_size}, seeds {", ".join(map(str, seeds))}. A random order has a mean recall of {rows[0]["mean_recall_group"][3]:.3f} '
+    pairs = f'{a.simulate} simulated pairs, the same for all' if a.simulate else f'{len(data.subset("train"))} training records'
+    return (f'{data.name}: {pairs}, {len(judging(data, a.simulate).subset("test"))} test records; {budget} of batch {a.batch_size}, seeds {", ".join(map(str, seeds))}. A random order has a mean recall of {rows[0]["mean_recall_group"][3]:.3f} '
             f'({rows[0]["mean_recall_group_macro"][3]:.3f} where each report counts once, {rows[0]["mean_recall_findings"][3]:.3f} for the same findings); the best that ignores the ECG reaches {rows[0]["blind"]:.3f}. '
             'Means over seeds; ± is the deviation over seeds; intervals over patients.')
 
@@ -152,7 +168,7 @@ def save(a, data, paths, done):
     tests = None if compared is None else compared.tests
     note = about(a, data, rows, sorted({r['seed'] for r in rows}))
     if not a.quick:
-        path = root/'benchmarks'/'results'/f'compare_encoders{"_time" if a.minutes else ""}.json'
+        path = root/'benchmarks'/'results'/f'compare_encoders{"_simulated"*bool(a.simulate)}{"_time"*bool(a.minutes)}.json'
         d = dict(date=str(datetime.date.today()), machine=machine(), note=a.note, about=note, complete=done, settings={k: v for k, v in vars(a).items() if k not in ('data', 'note', 'runs')}, runs=rows, table=t.reset_index(names='encoder').to_dict('records'),
                  tests=None if tests is None else tests.to_dict('records'))
         write(path, json.dumps(d, indent=1, ensure_ascii=False) + '\n')
@@ -163,6 +179,7 @@ def save(a, data, paths, done):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', help='a table or a prepared folder; nothing means the embedded sample')
+    p.add_argument('--simulate', type=int, metavar='N', help='train on N simulated pairs, the same in each epoch and for each encoder, and judge on the records')
     p.add_argument('--size', choices=tuple(ENCODERS), default='small')
     p.add_argument('--only', nargs='+', help='of the encoders, by their beginning')
     p.add_argument('--device', default='auto')

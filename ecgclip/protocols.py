@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from .core import ECGClipError, N_SAMPLES
-from .data import ECGData, _Files
+from .data import ECGData, _Files, _facts, _read_header
 from .evaluation import _has_untrained, _has_words, class_directions, class_table, embed_ecgs, untrained_copy
-from .probe import FRACTIONS, REDUCED, _probe_share, embed_reduced, frozen_features
+from .probe import FRACTIONS, REDUCED, _probe_share, demographics, embed_reduced, frozen_features
 from .prompts import prompt_bank
 
 # %% ../nbs/13c_protocols.ipynb #758bcf58
@@ -66,6 +66,7 @@ def merl_split(
     records = pd.DataFrame(dict(record=d[t.record].map(lambda s: Path(s).name.removesuffix('.mat')),
                                 patient=d['patient_id'].map(lambda v: f'{task if task == "icbeb" else "ptbxl"} {v:g}') if 'patient_id' in d else d[t.record]))
     if task == 'chapman': records['patient'] = records.record        # one record a patient
+    if task == 'icbeb' and {'age', 'sex'} <= set(d): records[['age', 'sex']] = d[['age', 'sex']]   # those of the other tables are not there, or are not ages
     return records, d[names].astype(float)
 
 # %% ../nbs/13c_protocols.ipynb #39d694bd
@@ -91,6 +92,18 @@ class _FirstSamples:
         x[:, self.n:] = 0
         return x
 
+def _people(folder, task, records, paths):
+    "Age in years and sex of each record: of PTB-XL from `ptbxl_database.csv` below the folder, of CPSC 2018 from the table of the protocol, else from the comments of the header. Unknown where nothing says it."
+    import pandas as pd
+    if 'age' in records: return dict(age=records.age.to_numpy(float), sex=records.sex.map({0: 'female', 1: 'male'}).fillna('').to_numpy())
+    if task != 'chapman':
+        table = next(iter(sorted(Path(folder).rglob('ptbxl_database.csv'))), None)
+        if table is None: return dict(age=np.nan, sex='')
+        who = pd.read_csv(table, usecols=['filename_hr', 'age', 'sex']).assign(record=lambda d: d.filename_hr.map(lambda s: Path(s).name)).drop_duplicates('record').set_index('record').reindex(records.record)
+        return dict(age=who.age.clip(upper=90).to_numpy(float), sex=who.sex.map({0: 'male', 1: 'female'}).fillna('').to_numpy())   # 300 stands for more than 89
+    facts = [_facts(_read_header(_the_path(paths, k)).comments) for k in records.record]
+    return dict(age=np.array([np.nan if f['age'] is None else f['age'] for f in facts], float), sex=[f['sex'] for f in facts])
+
 def protocol_data(
     folder,               # of the data: with data_split and the records
     task,                 # one of super_class, sub_class, form, rhythm, icbeb, chapman
@@ -104,7 +117,7 @@ def protocol_data(
     paths = record_paths(folder) if paths is None else paths
     there = records.record.isin(paths).to_numpy()
     r = records[there]
-    df = pd.DataFrame(dict(record=r.record, report='', patient_id=r.patient.astype(str), split='valid' if split == 'val' else split, codes='', source=_MERL[task].title, age=np.nan, sex=''))
+    df = pd.DataFrame(dict(record=r.record, report='', patient_id=r.patient.astype(str), split='valid' if split == 'val' else split, codes='', source=_MERL[task].title, **_people(folder, task, r, paths)))
     store = _Files([_the_path(paths, k) for k in r.record], short='pad', extra='drop')
     if task == 'icbeb' and cpsc_samples: store = _FirstSamples(store, cpsc_samples)
     return ECGData(df, store, f'{_MERL[task].title} {split}', groups=np.arange(len(df))), labels[there].to_numpy(), list(labels.columns), len(records)
@@ -196,6 +209,14 @@ def _probed(model, sets, fractions, seeds, cache, batch_size):
     some = lambda share: seeds if share < 1 else seeds[:1]
     return {f'{f:.0%}': _probe_share([features]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
 
+def _signal_free(sets, fractions, seeds):
+    "Share of the training labels -> scores of probes that know age and sex alone; nothing where neither is known."
+    (train, y, *_), (_, y_valid, *_) = sets['train'], sets['val']
+    if len(train) < 2 or not np.isfinite(train.df.age.to_numpy(float)).any(): return {}
+    known = tuple(demographics(sets[s][0], train) if len(sets[s][0]) else None for s in ('train', 'test', 'val'))
+    some = lambda share: seeds if share < 1 else seeds[:1]
+    return {f'{f:.0%}': _probe_share([known]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
+
 def _of_untrained(model, n, score):
     "Setting -> scores of `n` untrained copies, each with a share of labels of its own."
     out = {}
@@ -225,8 +246,8 @@ def run_merl(
     n_boot=1000,           # bootstrap resamples of test patients
     progress=False         # a bar while ECGs are embedded
 )->ProtocolReport:
-    "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the untrained network and the published figures."
-    paths, ours, counts, details, reduced = record_paths(folder), {name: {}, f'{name}, untrained': {}}, {}, {}, {}
+    "The MERL protocol: zero-shot and linear-probe macro AUC of six tasks, with patient-bootstrap intervals, beside the untrained network, age and sex alone (where the files on disk tell them), and the published figures."
+    paths, ours, counts, details, reduced = record_paths(folder), {name: {}, f'{name}, untrained': {}, 'age and sex alone': {}}, {}, {}, {}
     for task in tasks:
         sets, counts[task] = _on_disk(folder, task, paths, max_missing)
         data, y, classes, _ = sets['test']
@@ -235,7 +256,7 @@ def run_merl(
         def score(m, seeds):
             asked = {'zero-shot': [(embed_ecgs(m, data, batch_size, progress) @ _directions(m, task, classes, language, prompts).T).numpy()]} if _has_words(m) else {}
             return asked | _probed(m, sets, fractions, seeds, cache, batch_size)
-        for who, found in zip(ours, (score(model, seeds), _of_untrained(model, untrained, score))):
+        for who, found in zip(ours, (score(model, seeds), _of_untrained(model, untrained, score), _signal_free(sets, fractions, seeds))):
             for setting, scores in found.items():
                 tables = [judge(s) for s in scores]
                 if who == name: details[task, setting] = tables[0]
