@@ -173,7 +173,8 @@ def common_findings(
     "The findings that a data set has enough of to be judged by."
     from collections import Counter
     n = Counter(k for _, _, keys, _ in record_findings(data) for k in keys)
-    return [k for k, v in n.most_common() if least <= v < len(data)][:most]
+    order = sorted(n, key=lambda k: (-n[k], k))   # of findings that are as common, by the key: a set has no order of its own
+    return [k for k in order if least <= n[k] < len(data)][:most]
 
 # %% ../nbs/13a_prompts.ipynb #3ef5232e
 def zero_shot_findings(

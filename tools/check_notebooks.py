@@ -23,7 +23,7 @@ checks = 'title', 'example', 'docstring', 'docment', 'error', 'noise', 'missing'
 Symbol = namedtuple('Symbol', 'name node source')                # a public definition: `read_ecg`, or `Learner.fit_warmup_cosine` if patched
 Finding = namedtuple('Finding', 'notebook check name text')
 
-_noise = {'memory address': r'\b0x[0-9a-f]{6,}\b', 'path of one machine': r'(?<![\w.])/(tmp|home|root|opt|work|Users|private|var)/\w', 'throughput or time': r'\b(it/s|s/it|Wall time|CPU times)\b|\btrain_loss\b.*\btime\b',
+_noise = {'memory address': r'\b0x[0-9a-f]{6,}\b', 'path of one machine': r'(?<![\w.])/(tmp|dev/shm|home|root|opt|work|Users|private|var)/\w', 'throughput or time': r'\b(it/s|s/it|Wall time|CPU times)\b|\btrain_loss\b.*\btime\b',
           'progress bar': r'<progress|\d+%\|', 'time of day': r'\b[012]\d:[0-5]\d:[0-5]\d\b'}
 _shows = {'print', 'show', 'display', 'show_batch', 'show_results', 'summary', 'plot', 'imshow', 'plot_ecg', 'sorted', 'round', 'dict', 'list', 'len', 'join'}
 
