@@ -462,7 +462,8 @@ def _find(path):
         if p.suffix.lower() in ('.hea', '.npy', '.npz') and p.is_file(): return p
         for h in (p.with_name(p.name + '.hea'), p.with_suffix('.hea')) if p.name else ():
             if (p.suffix.lower() in ('', '.dat', '.mat') or h.stem == p.name) and h.is_file(): return h
-        if _format(p) and p.is_file(): return p   # this has loaded all formats, which the message names
+        if _format(p) and p.is_file(): return p
+        importlib.import_module('ecgclip.formats')   # the list below is to be whole
         raise ECGReadError(p, _why_not(p), f'Readable are WFDB records (.hea with .dat or .mat), {", ".join(k for k in FORMATS if k != ".hea")}.')
 
 def _why_not(p):
