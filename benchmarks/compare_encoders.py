@@ -2,7 +2,7 @@
 
     python benchmarks/compare_encoders.py                                    small encoders on the embedded sample, on a CPU: a demonstration
     python benchmarks/compare_encoders.py --minutes 1                        the same time for each, not the same number of ECGs: minutes of processor time on a CPU
-    python benchmarks/compare_encoders.py --simulate 4096 --epochs 5 --batch-size 64      the same simulated pairs for each, judged on all records of the sample, which none has seen
+    python benchmarks/compare_encoders.py --simulate 4096 --epochs 5 --batch-size 64 --seeds 1      the same simulated pairs for each, judged on the training and test records of the sample, which none has seen
     python benchmarks/compare_encoders.py --data my-set --size full --device cuda --epochs 30 --batch-size 256
     python benchmarks/compare_encoders.py --data my-set --size full --device cuda --minutes 60     minutes by the clock on a GPU
 
@@ -39,7 +39,7 @@ def settings(a, label, seed):
     "The `Config` of one run: all but the encoder is the same."
     from ecgclip.core import Config
     base = Config.timesformer(image_preset='published', image_args={}, ecg_args={})
-    if a.simulate: base = base.replace(**{k: getattr(Config.simulated(), k) for k in _PAIRS}, simulate=a.simulate, simulate_passes=a.epochs, augment=False)
+    if a.simulate: base = base.replace(**{k: getattr(Config.simulated(), k) for k in _PAIRS}, simulate=a.simulate, simulate_mix=1., simulate_passes=10_000 if a.minutes else a.epochs, augment=False)
     return base.replace(**ENCODERS[a.size][label], epochs=a.epochs, batch_size=a.batch_size, lr_rate=a.lr_rate, text_encoder=a.text_encoder, seed=seed, device=a.device,
                         detail='full', data=a.data, max_tokens=256 if a.data and not a.simulate else 64 if a.simulate else 96, monitor_epochs=1)
 
@@ -142,7 +142,8 @@ def table(rows):
         out[label] = {'seeds': str(len(g)), 'parameters': f'{g.parameters.iloc[0]/1e6:.2f} M', 'ECGs a second': f'{g.ecgs_per_second.mean():.0f}', 'ECGs seen': f'{g.ecgs_seen.mean():.0f}', 'training, s': f'{g.train_processor_seconds.mean():.0f}',
                       'each report once': figure(g.mean_recall_group_macro), 'its untrained': f'{g.mean_recall_group_macro_untrained.mean():.3f}', 'mean recall': figure(g.mean_recall_group), 'same findings': figure(g.mean_recall_findings),
                       'zero-shot AUC': figure(g.auc), 'untrained': f'{g.auc_untrained.mean():.3f}', 'age and sex': f'{g.auc_age_sex.mean():.3f}', 'AUPRC': figure(g.auprc)}
-    return pd.DataFrame.from_dict(out, orient='index')
+    out = pd.DataFrame.from_dict(out, orient='index')
+    return out if np.isfinite(df.auc_age_sex.astype(float)).any() else out.drop(columns='age and sex')
 
 def by_encoder(paths):
     "The runs of each encoder, all its seeds together, in the order of the table; only of seeds that all encoders have."
@@ -155,7 +156,8 @@ def about(a, data, rows, seeds):
     pairs = f'{a.simulate} simulated pairs, the same for all' if a.simulate else f'{len(data.subset("train"))} training records'
     return (f'{data.name}: {pairs}, {len(judging(data, a.simulate).subset("test"))} test records; {budget} of batch {a.batch_size}, seeds {", ".join(map(str, seeds))}. A random order has a mean recall of {rows[0]["mean_recall_group"][3]:.3f} '
             f'({rows[0]["mean_recall_group_macro"][3]:.3f} where each report counts once, {rows[0]["mean_recall_findings"][3]:.3f} for the same findings); the best that ignores the ECG reaches {rows[0]["blind"]:.3f}. '
-            'Means over seeds; ± is the deviation over seeds; intervals over patients.')
+            + ('' if not a.simulate else 'No records are left to fit what age and sex alone would give. ')
+            + ('Means over seeds; ± is the deviation over seeds; intervals over patients.' if len(seeds) > 1 else 'One seed: intervals and tests are over patients, and the luck of the start is in none of them.'))
 
 def save(a, data, paths, done):
     "Table, tests and files from the runs that are there."
@@ -171,6 +173,7 @@ def save(a, data, paths, done):
         path = root/'benchmarks'/'results'/f'compare_encoders{"_simulated"*bool(a.simulate)}{"_time"*bool(a.minutes)}.json'
         d = dict(date=str(datetime.date.today()), machine=machine(), note=a.note, about=note, complete=done, settings={k: v for k, v in vars(a).items() if k not in ('data', 'note', 'runs')}, runs=rows, table=t.reset_index(names='encoder').to_dict('records'),
                  tests=None if tests is None else tests.to_dict('records'))
+        d = json.loads(json.dumps(d), parse_constant=lambda c: None)   # what is not a number is null: JSON has no NaN
         write(path, json.dumps(d, indent=1, ensure_ascii=False) + '\n')
         whole = None if tests is None else tests[tests.family == 'whole']
         write(path.with_suffix('.md'), to_markdown(t) + f'\n\n{note}\n' + ('' if whole is None or not len(whole) else f'\nAgainst {list(paths)[0]}:\n\n' + to_markdown(_tests_shown(whole)) + '\n'))

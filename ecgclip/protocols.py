@@ -11,6 +11,7 @@ __all__ = ['PROTOCOLS', 'PUBLISHED', 'find_splits', 'merl_split', 'record_paths'
 # %% ../nbs/13c_protocols.ipynb #513e1140
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -92,14 +93,22 @@ class _FirstSamples:
         x[:, self.n:] = 0
         return x
 
+@lru_cache(maxsize=4)
+def _ptbxl_table(folder):
+    "Name, age and sex of all PTB-XL records, from the table that lies with them; nothing where it does not, or holds no such columns."
+    import pandas as pd
+    p = next(iter(sorted(Path(folder).rglob('ptbxl_database.csv'))), None)
+    if p is None: return None
+    table = pd.read_csv(p)
+    return table[['filename_hr', 'age', 'sex']] if {'filename_hr', 'age', 'sex'} <= set(table) else None
+
 def _people(folder, task, records, paths):
     "Age in years and sex of each record: of PTB-XL from `ptbxl_database.csv` below the folder, of CPSC 2018 from the table of the protocol, else from the comments of the header. Unknown where nothing says it."
-    import pandas as pd
     if 'age' in records: return dict(age=records.age.to_numpy(float), sex=records.sex.map({0: 'female', 1: 'male'}).fillna('').to_numpy())
     if task != 'chapman':
-        table = next(iter(sorted(Path(folder).rglob('ptbxl_database.csv'))), None)
+        table = _ptbxl_table(str(folder))
         if table is None: return dict(age=np.nan, sex='')
-        who = pd.read_csv(table, usecols=['filename_hr', 'age', 'sex']).assign(record=lambda d: d.filename_hr.map(lambda s: Path(s).name)).drop_duplicates('record').set_index('record').reindex(records.record)
+        who = table.assign(record=lambda d: d.filename_hr.map(lambda s: Path(s).name)).drop_duplicates('record').set_index('record').reindex(records.record)
         return dict(age=who.age.clip(upper=90).to_numpy(float), sex=who.sex.map({0: 'male', 1: 'female'}).fillna('').to_numpy())   # 300 stands for more than 89
     facts = [_facts(_read_header(_the_path(paths, k)).comments) for k in records.record]
     return dict(age=np.array([np.nan if f['age'] is None else f['age'] for f in facts], float), sex=[f['sex'] for f in facts])
