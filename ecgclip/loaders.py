@@ -154,9 +154,9 @@ def _sync(f):
 def _write_blocks(data, partial, meta, images, shape, sums, device, progress):
     "Convert, write, force to the disk, note the checksum; block by block."
     out, offset = _open_partial(partial, meta, shape, sums)
-    size, todo = math.prod(shape[1:])*np.dtype(meta['dtype']).itemsize, range(len(sums)*_BLOCK, len(data), _BLOCK)
+    size, blocks = math.prod(shape[1:])*np.dtype(meta['dtype']).itemsize, range(len(sums)*_BLOCK, len(data), _BLOCK)
     with out, open(partial/'sums.txt', 'a') as noted, bar(what='images', total=len(data), done=min(len(sums)*_BLOCK, len(data)), unit='ECG', show=progress) as shown:
-        for i in todo:
+        for i in blocks:
             idx = range(i, min(i + _BLOCK, len(data)))
             block = images(torch.from_numpy(data.ecgs(idx)).to(device)).cpu().numpy()
             out.seek(offset + i*size); out.write(block.data); _sync(out)

@@ -192,18 +192,18 @@ def _do(k):
 
 def _cores(): return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
-def _run_all(todo, job, workers):
+def _run_all(blocks, job, workers):
     "Results of all shards as they are ready: here if there is one worker, else in processes."
-    if workers < 2 or len(todo) < 2:
+    if workers < 2 or len(blocks) < 2:
         _job.update(job)
-        yield from map(_do, todo)
+        yield from map(_do, blocks)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
     context = get_context('fork' if os.name == 'posix' and sys.platform != 'darwin' else 'spawn')
-    with ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (os.getpid(), job)) as pool:
-        try: yield from (f.result() for f in as_completed([pool.submit(_do, k) for k in todo]))
+    with ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (os.getpid(), job)) as pool:
+        try: yield from (f.result() for f in as_completed([pool.submit(_do, k) for k in blocks]))
         except BrokenProcessPool: raise ECGClipError(job['folder'].parent, 'a process was killed, perhaps since memory ran out', 'Run the same command again, it goes on; --workers makes them fewer.') from None
         except BaseException: pool.shutdown(wait=False, cancel_futures=True); raise
 
@@ -213,10 +213,10 @@ def _write_all(data, folder, plan, max_bad, workers, progress):
     size, n = plan['shard'], len(data)
     done, bad = _finished(folder, -(-n//size), data, size), 0
     job = dict(folder=folder, store=data.store, rows=data.rows, shard=size, dtype=plan['dtype'])
-    todo = [k for k in range(-(-n//size)) if k not in done]
+    blocks = [k for k in range(-(-n//size)) if k not in done]
     already = sum(done.values())
     with bar(what='records', total=n, done=already, unit='ECG', show=progress) as shown:
-        for _, good, left in _run_all(todo, job, workers or _cores()):
+        for _, good, left in _run_all(blocks, job, workers or _cores()):
             shown.update(good + left)
             bad += left
             if bad > max_bad*n: break

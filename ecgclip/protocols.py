@@ -210,21 +210,18 @@ def _reduced(model, directions, judge, data, batch_size):
     "Name -> figure of each of `REDUCED`."
     return {k: _in_percent([judge((embed_reduced(model, data, leads, seconds, batch_size) @ directions.T).numpy())]) for k, leads, seconds in REDUCED}
 
-def _probed(model, sets, fractions, seeds, cache, batch_size):
-    "Share of the training labels -> scores of linear probes, one for each seed; all labels need one."
+def _probed(sets, fractions, seeds, features_of):
+    "Share of the training labels -> scores of linear probes on what `features_of` makes of each set, one for each seed; all labels need one."
     (train, y, *_), (_, y_valid, *_) = sets['train'], sets['val']
     if not fractions or len(train) < 2: return {}
-    features = tuple(frozen_features(model, sets[s][0], cache=cache, batch_size=batch_size) if len(sets[s][0]) else None for s in ('train', 'test', 'val'))
+    features = tuple(features_of(sets[s][0]) if len(sets[s][0]) else None for s in ('train', 'test', 'val'))
     some = lambda share: seeds if share < 1 else seeds[:1]
     return {f'{f:.0%}': _probe_share([features]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
 
 def _signal_free(sets, fractions, seeds):
     "Share of the training labels -> scores of probes that know age and sex alone; nothing where neither is known."
-    (train, y, *_), (_, y_valid, *_) = sets['train'], sets['val']
-    if len(train) < 2 or not np.isfinite(train.df.age.to_numpy(float)).any(): return {}
-    known = tuple(demographics(sets[s][0], train) if len(sets[s][0]) else None for s in ('train', 'test', 'val'))
-    some = lambda share: seeds if share < 1 else seeds[:1]
-    return {f'{f:.0%}': _probe_share([known]*len(some(f)), y, y_valid, train.patients, f, some(f))[0] for f in fractions}
+    train = sets['train'][0]
+    return _probed(sets, fractions, seeds, lambda d: demographics(d, train)) if np.isfinite(train.df.age.to_numpy(float)).any() else {}
 
 def _of_untrained(model, n, score):
     "Setting -> scores of `n` untrained copies, each with a share of labels of its own."
@@ -264,7 +261,7 @@ def run_merl(
         judge = lambda scores: class_table(y, scores, classes, data.patients, rare_below=1, n_boot=n_boot)
         def score(m, seeds):
             asked = {'zero-shot': [(embed_ecgs(m, data, batch_size, progress) @ _directions(m, task, classes, language, prompts).T).numpy()]} if _has_words(m) else {}
-            return asked | _probed(m, sets, fractions, seeds, cache, batch_size)
+            return asked | _probed(sets, fractions, seeds, lambda d: frozen_features(m, d, cache=cache, batch_size=batch_size))
         for who, found in zip(ours, (score(model, seeds), _of_untrained(model, untrained, score), _signal_free(sets, fractions, seeds))):
             for setting, scores in found.items():
                 tables = [judge(s) for s in scores]

@@ -531,13 +531,16 @@ def advise(self:_Reader, _):
     "Advice, which states no finding."
     self.advised = True
 @patch
-def link_to(self:_Reader, value): self.link = value if value == 'or' else 'and'
+def link_to(self:_Reader, value):
+    "What joins a finding to the next: `or`, or `and`."
+    self.link = value if value == 'or' else 'and'
 
 _OTHER_CUES = dict(but=_Reader.contrast, see=_Reader.see, affirm=_Reader.affirm, still=_Reader.still, known=_Reader.known, family=_Reader.family, claimed=_Reader.claim, overruled=_Reader.overrule, became=_Reader.became, prior=_Reader.earlier, now=_Reader.today)
 _OTHER_CUES['with'] = _Reader.join
 
 @patch
 def header(self:_Reader, name):
+    "A heading begins a sentence, and says whose or of when it is."
     self.sentence()
     if name == 'prior' and self.at == 0 and not any(k == 'section' and v == 'now' or k == 'cue' and v[0] == 'now' for k, v, *_ in self.tokens): name = ''   # the heading of this report
     if name == 'conclusion': self.seen = len(self.out)
@@ -557,6 +560,7 @@ def blank(self:_Reader, _):
 
 @patch
 def close(self:_Reader, _):
+    "A bracket that ends: a denial lasts where a list goes on, a doubt where nothing but a mark follows."
     if self.neg: self.neg = self.listed()
     self.maybe = self.maybe and self.tokens[self.i+1:self.i+2] != [] and self.tokens[self.i+1][0] in _BETWEEN
 
@@ -572,11 +576,15 @@ def colon(self:_Reader, _):
     if len(self.out) > self.seg: self.neg = False
 
 @patch
-def dot(self:_Reader, _): self.link = '、'
+def dot(self:_Reader, _):
+    "The mark of a list."
+    self.link = '、'
 @patch
-def plus(self:_Reader, _): self.link = 'and'
+def plus(self:_Reader, _):
+    "A plus joins as `and` does."
+    self.link = 'and'
 @patch
-def nothing(self:_Reader, _): pass
+def nothing(self:_Reader, _): "A mark without a meaning of its own."
 
 @patch
 def sign(self:_Reader, sign):
@@ -587,6 +595,7 @@ def sign(self:_Reader, sign):
 
 @patch
 def comma(self:_Reader, _=None):
+    "A comma joins what is listed, or begins something new."
     if self.tokens[self.i+1:self.i+2] and self.tokens[self.i+1][:2] == ('link', 'or') and self.tokens[self.i+1][2] <= self.end + 1: return   # …，或…
     if not self.han and (self.neg or self.maybe) and self.listed(): self.link = 'and'
     else: self.segment()
