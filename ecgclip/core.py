@@ -259,7 +259,7 @@ def published(cls:Config, **kwargs):
 @patch(cls_method=True)
 def demo(cls:Config, **kwargs):
     "What runs where no data is named: a small residual network over signal and median beat, a small text encoder, simulated pairs and the embedded sample, in less than five minutes on two CPU cores."
-    return cls.simulated(simulate=8000, simulate_mix=.95, simulate_passes=6, epochs=6, monitor_epochs=5).replace(**kwargs)
+    return cls.simulated(simulate=8000, simulate_mix=.95, simulate_passes=6, ecg_args={}, epochs=6, monitor_epochs=5).replace(**kwargs)
 
 @patch(cls_method=True)
 def timesformer(cls:Config, **kwargs):
@@ -282,7 +282,7 @@ def recommended(cls:Config, **kwargs):
 @patch(cls_method=True)
 def simulated(cls:Config, **kwargs):
     "For training on simulated pairs, on two CPU cores: a small residual network over signal and median beat, a small text encoder, fresh pairs in large batches."
-    return cls(simulate=20_000, simulate_passes=4, ecg_encoder='resnet1d_beats', text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
+    return cls(simulate=20_000, simulate_passes=4, ecg_encoder='resnet1d_beats', ecg_args=dict(widths=[32, 64, 96, 128]), text_encoder='small', batch_size=128, epochs=12, cycles=1, lr_rate=1e-3, weight_decay=1e-2, duplicates='positive',
                rare_reports=True, statements=128, equal_reports='findings', patience=0, max_tokens=64, amp='bf16').replace(**kwargs)
 
 # %% ../nbs/00_core.ipynb #40955fb3

@@ -171,7 +171,7 @@ def _later(c, names, ms, speed=1.):
 @effect('CRBBB', 'vent', 4)
 def _(c, s): _without(c, 'right'); c.heart.slow = .066 - .022*s; c.heart.septal = min(c.heart.septal, .034); c.heart.coupling = .35; c.heart.area = c.heart.area*np.where(KIND == RV, c.rng.uniform(.35, .9), 1.); _turn(c, -c.rng.uniform(0, .9))
 @effect('IRBBB', 'vent', 4)
-def _(c, s): _later(c, ['right'], 6 + 20*s, .85); c.heart.area = c.heart.area*np.where(KIND == RV, c.rng.uniform(.35, 1.), 1.); _turn(c, -c.rng.uniform(0, .6))
+def _(c, s): _later(c, ['right'], 4 + 18*s, .85); c.heart.area = c.heart.area*np.where(KIND == RV, c.rng.uniform(.2, .85), 1.); _turn(c, -c.rng.uniform(0, .6))
 @effect('CLBBB', 'vent', 2.5, bars='infarct LVH')
 def _(c, s): _without(c, *_LEFT); c.heart.slow = .088 - .03*s; c.heart.coupling = .35; _t_by(c, .1 + .3*c.rng.random(), segments('lateral', 'anterolateral', 'posterior', 'apex')*1.)
 @effect('ILBBB', 'vent', .5, bars='infarct')
@@ -181,9 +181,9 @@ def _(c, s):
     _without(c, 'anterior')
     c.heart.delay = c.heart.delay + segments('anterior', 'anterolateral')*5*s
     c.heart.chest = c.heart.chest + np.outer((0, 0, .4, 1., 1.3, 1.3), (0, c.rng.uniform(0, 2.5), 0))   # the late forces point up: low chest electrodes see them leave
-    _axis_to(c, c.rng.uniform(-75, -34))
+    _axis_to(c, c.rng.uniform(-68, -20))
     c.heart.gain = c.heart.gain*np.array([.75]*2 + [1.3]*6)   # turned as one, the model's heart takes too much from the chest leads
-    _cap(c, 1.4, 3.)
+    _cap(c, c.rng.uniform(.7, 1.4), 2.8)
 @effect('LPFB', 'vent', .8, bars='RVH')
 def _(c, s):
     _without(c, 'posterior')
@@ -370,7 +370,7 @@ def _(c, s): _zone(c, _LEFT_WALL, st=.09 + .24*s, t=.35*c.rng.random()); c.heart
 @effect('NSSTTA', 'stt', 3, ('NSSTTA',))
 def _(c, s): _zone(c, list(c.rng.choice(_LEFT_WALL, 4, False)), st=.03 + .07*s, t=.2 + .3*s)
 @effect('NDT', 'stt', 2.5, ('NDT',))
-def _(c, s): _zone(c, [*_LEFT_WALL, *(['anteroseptal', 'septal'] if c.rng.random() < .6 else [])], t=.25 + .3*s)
+def _(c, s): _zone(c, [*_LEFT_WALL, *(['anteroseptal', 'septal'] if c.rng.random() < .6 else [])], t=.15 + .25*s)
 @effect('TInv', 'stt', 2, ())
 def _(c, s): _zone(c, [*c.rng.choice(_LEFT_WALL, int(c.rng.integers(2, 6)), False), *(['anteroseptal', 'septal'] if c.rng.random() < .4 else [])], t=.35 + .55*s)
 @effect('LOWT', 'stt', 2, ())
@@ -851,13 +851,19 @@ def _conduction(c, f):
     own, q = c.findings, f['QRS']
     if 'CRBBB' in own or 'BIFB' in own: yield 'CRBBB' if q >= 118 else 'IRBBB'
     if 'BIFB' in own or 'LAnFB' in own:
-        if -90 < f['axis'] < -30: yield 'LAnFB'
+        if -90 < f['axis'] < -15: yield 'LAnFB'
     if 'IRBBB' in own and q < 120: yield 'IRBBB'
     if 'CLBBB' in own: yield 'CLBBB' if q >= 118 else 'ILBBB'
     if 'ILBBB' in own: yield 'ILBBB'
     if 'LPFB' in own and 85 < f['axis'] <= 180: yield 'LPFB'
     if 'WPW' in own: yield c.options['wpw']
     elif q >= 112 + 8*_lenient(c) and not {'CRBBB', 'BIFB', 'CLBBB', 'ILBBB'} & set(own) and c.rhythm not in ('ventricular', 'paced') and c.av != 'CHB': yield 'NSIVCB'
+
+_CAUSES = set('DIG HYPERK HYPOK PE WELL DWIN BRU PERI STD'.split())
+
+def _explained(c):
+    "Whether a reader has a name for the cause of an odd ST segment or T wave."
+    return bool(c.options.get('strain') or _CAUSES & set(c.findings) or any(EFFECTS[n].group == 'infarct' or n in _ISCHAEMIC for n in c.findings))
 
 def _st_t(c, f):
     "ST-T findings that are seen where activation is normal; leads with each."
@@ -872,11 +878,13 @@ def _st_t(c, f):
     inverted = tuple(l for l in _leads_where(t < -.09 - .08*k) if l in _SEEN[:4] + _SEEN[5 if c.age > 25 and not c.female else 6:] and r[_AT[l]] > .25 or l in ('V3',) and t[_AT[l]] < -.15 - .08*k)
     if len(inverted) > 1: yield 'TInv', inverted
     low = tuple(l for l in ('I', 'II', 'V3', 'V4', 'V5', 'V6') if -.09 <= t[_AT[l]] < min(.1*r[_AT[l]], .12))
-    if len(low) > 1 + 2*k and len(inverted) < 2: yield 'LOWT', low
+    if len(low) > 1 + 2*k and len(inverted) < 2:
+        yield 'LOWT', low
+        if len(down) < 2 and not _explained(c): yield 'NDT', low
     tall = tuple(l for l in LEADS[6:] if t[_AT[l]] > (1.1 if c.female else 1.3) + .3*k)
     if len(tall) > 1: yield 'HTV', tall
 
-_MEASURED_ONLY = {'LAD', 'RAD', 'CR', 'CCR', 'PRWP', 'LVHV', 'LVH', 'RVH', 'LQRSV', 'LVQRSLL', 'STD', 'TInv', 'LOWT', 'HTV', 'LQT', 'SQT', 'CRBBB', 'IRBBB', 'CLBBB', 'ILBBB', 'LAnFB', 'LPFB', 'BIFB', 'NSIVCB', 'WPW', 'IAVB', 'SPRI', 'SB', 'STach', 'SA', 'SARR'}
+_MEASURED_ONLY = {'LAD', 'RAD', 'CR', 'CCR', 'PRWP', 'LVHV', 'LVH', 'RVH', 'LQRSV', 'LVQRSLL', 'STD', 'TInv', 'LOWT', 'NDT', 'HTV', 'LQT', 'SQT', 'CRBBB', 'IRBBB', 'CLBBB', 'ILBBB', 'LAnFB', 'LPFB', 'BIFB', 'NSIVCB', 'WPW', 'IAVB', 'SPRI', 'SB', 'STach', 'SA', 'SARR'}
 _ODD = {'PAC', 'FPAC', 'BPAC', 'AB', 'ATrig', 'JPC', 'PVC', 'FPVC', 'MPVC', 'VBig', 'VTrig', 'VPVC', 'NSVT', 'JE', 'VEsB', 'SARR'}
 _FEWER = dict(FPAC='PAC', AB='PAC', ATrig='PAC', FPVC='PVC', MPVC='PVC', VBig='PVC', VTrig='PVC', VPVC='PVC', NSVT='PVC')
 
@@ -928,7 +936,7 @@ _LEADINS = dict(
     en=('ECG: ', 'ECG shows ', 'Findings: ', 'Impression: ', 'The ECG demonstrates ', 'This ECG shows ', 'EKG: ', 'Interpretation: ', 'Conclusion: ', '12-lead ECG: ', 'Electrocardiogram shows ', 'The tracing shows ', 'Diagnosis: ', 'ECG interpretation: ', 'Resting ECG: ',
         'Statement: ', 'Summary: ', 'An ECG of ', 'This is an ECG with ', 'Tracing consistent with ', 'The electrocardiogram of this patient shows ', 'Electrocardiographic findings: ', 'ECG findings include ', 'ECG diagnosis: ', 'Automated reading: '))
 _ENDINGS = dict(zh=('，请结合临床', '。请结合临床。', '，建议复查', '。建议结合临床及其他检查', '，请结合病史', '。随访'), en=('. Clinical correlation advised.', '. Please correlate clinically.', '. Follow-up suggested.', '. Unconfirmed report.'))
-_GENERAL = dict(  # general words for what is true: keys that make it so, then Chinese and English ways to say it
+_GENERAL = dict(  # general words for what is true: keys that make it so, then Chinese and English ways to say it; `QRS` and NDT are said where nothing particular is (no named block, no known cause)
     MI=('MI', ('心肌梗死', '心肌梗塞', '心梗', '心肌梗死图形', '心肌梗死改变'), ('myocardial infarction', 'infarct', 'evidence of infarction', 'MI')),
     STT=('STC TAb ISC_ MIs LVS STE DIG PERI ERe WELL DWIN HYPERK HYPOK', ('ST-T改变', 'ST-T异常', 'ST段及T波改变', 'ST-T变化', '复极异常', 'ST-T波改变'), ('ST-T changes', 'ST-T abnormality', 'ST and T wave changes', 'repolarization abnormality', 'ST-T wave abnormality')),
     T=('TAb', ('T波改变', 'T波异常'), ('T wave changes', 'T wave abnormality')),
@@ -944,7 +952,7 @@ _GENERAL = dict(  # general words for what is true: keys that make it so, then C
     Q=('MI QAb', ('异常Q波', '病理性Q波'), ('abnormal Q waves', 'pathological Q waves')),
     AVB=('AVB', ('房室传导阻滞', '房室阻滞'), ('AV block', 'atrioventricular block')),
     BBB=('BBB', ('束支传导阻滞', '束支阻滞'), ('bundle branch block', 'bundle branch conduction delay')),
-    QRS=('QAb MI BBB NSIVCB VPEx', ('QRS波群异常', 'QRS波异常', '异常QRS波'), ('abnormal QRS', 'abnormal QRS complex', 'QRS abnormality')),
+    QRS=('QAb MI NSIVCB PRWP', ('QRS波群异常', 'QRS波异常', '异常QRS波'), ('abnormal QRS', 'abnormal QRS complex', 'QRS abnormality')),
     LOW=('LQRSV LVQRSLL LVQRSCL', ('低电压', 'QRS低电压', 'QRS波低电压'), ('low voltage', 'low QRS voltage')),
     PACE=('PR', ('起搏心律', '起搏心电图', '起搏器心电图'), ('paced rhythm', 'pacemaker rhythm')))
 _ABNORMAL = dict(zh=('异常心电图', '心电图异常', '不正常心电图'), en=('abnormal ECG', 'abnormal electrocardiogram', 'the ECG is abnormal'))
@@ -1112,7 +1120,7 @@ def _measures(c, f, t, kinds, s, qt):
     rr = np.diff(t[seen]) if seen.sum() > 1 else np.array([60000/c.hr])
     pr = float(np.mean(s.conducted)) if s.conducted and c.rhythm in ('sinus', 'arrest', 'atrial') and c.av == 'normal' else None
     hr, qtm = float(60000/rr.mean()), _middle(qt[seen]) if seen.any() else float(qt[0])
-    return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(_middle(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 120)) | {'RV5+SV1': f['RV5'] + f['SV1']}
+    return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(_middle(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 180)) | {'RV5+SV1': f['RV5'] + f['SV1']}
 
 def simulate_one(
     seed:int,          # of the set
