@@ -99,8 +99,8 @@ class PlainProgress:
         shown,                # False prints nothing
         clock=time.monotonic  # gives seconds
     ):
-        self.items, self.what, self.n, self.total, self.first, self.unit, self.shown, self.clock = items, what, initial, total, initial, unit, shown, clock
-        self.begun, self.next = clock(), clock() + 10
+        self.items, self.what, self.n, self.total, self.unit, self.shown, self.clock = items, what, initial, total, unit, shown, clock
+        self.begun, self.first, self.next = None, None, clock() + 10
     def __enter__(self): return self
     def __exit__(self, *_): pass
     def close(self): pass
@@ -109,6 +109,7 @@ class PlainProgress:
     def update(self, n=1):
         self.n += n
         now = self.clock()
+        if self.begun is None: self.begun, self.first = now, self.n   # the pace is counted from the first on: it waits for programs to compile and workers to start
         if not self.shown or now < self.next or self.n == self.first: return
         self.next, rate = now + max(60, (now - self.begun)/4), (self.n - self.first)/(now - self.begun)
         left = '' if not self.total else translate(f' of {self.total}, {_in_words((self.total - self.n)/rate)} left')
