@@ -1122,6 +1122,27 @@ def _measures(c, f, t, kinds, s, qt):
     hr, qtm = float(60000/rr.mean()), _middle(qt[seen]) if seen.any() else float(qt[0])
     return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(_middle(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 180)) | {'RV5+SV1': f['RV5'] + f['SV1']}
 
+def _drawn(c, fs):
+    "Eight leads `(8,n)` of a case; its strip; features of the shape that most beats have; of all beats onset, kind, end of QRS and of T, in ms."
+    wiring, n = _wiring(c.swap), int(fs*N_SAMPLES/FS)
+    if c.options.get('mirror'): _mirror(c)
+    s = STRIPS[c.rhythm](c)
+    shapes = {k: _shape(c, _variant(c, k), wiring) for k in sorted({k for _, k in s.qrs})}
+    out = np.zeros((8, n))
+    _draw_p(c, s, out, _mirrored(c, wiring), fs)
+    _draw_atria(c, s, out, _mirrored(c, wiring), fs)
+    t, kinds, *ends = _draw_beats(c, s, out, shapes, fs)
+    _draw_spikes(c, s, out, wiring, fs)
+    own = kinds[kinds != PVC_B] if (kinds != PVC_B).any() else kinds
+    return out, s, features(shapes[NORMAL if NORMAL in shapes else int(np.bincount(own).argmax())]), (t, kinds, *ends)
+
+def _truth(c, s, f, m, beats, odd, true, fs, n):
+    "What is known of a simulated ECG: who, when, how long, how high, why, and which samples show what."
+    t, kinds, *ends = beats
+    on = (t >= 0) & (t < 10000)
+    return dict(age=c.age, sex='female' if c.female else 'male', beats=t[on]/1000, kinds=kinds[on], p=np.array([p[0] for p in s.p if 0 <= p[0] < 10000])/1000,
+                **{k: v for k, v in m.items() if k != 'sa'}, sokolow=f['sokolow'], cornell=f['cornell'], rhythm=c.rhythm, causes=dict(c.findings), spans=_spans(c, t, *ends, odd, true, fs, n))
+
 def simulate_one(
     seed:int,          # of the set
     i:int,             # record `i` of a seed
@@ -1138,24 +1159,12 @@ def simulate_one(
     c.findings = causes
     for name, s in c.findings.items(): EFFECTS[name].apply(c, s)
     _hurry(c)
-    wiring = _wiring(c.swap)
-    if c.options.get('mirror'): _mirror(c)
-    s = STRIPS[c.rhythm](c)
-    shapes = {k: _shape(c, _variant(c, k), wiring) for k in sorted({k for _, k in s.qrs})}
-    n = int(fs*N_SAMPLES/FS)
-    out = np.zeros((8, n))
-    _draw_p(c, s, out, _mirrored(c, wiring), fs)
-    _draw_atria(c, s, out, _mirrored(c, wiring), fs)
-    t, kinds, qrs_end, t_end = _draw_beats(c, s, out, shapes, fs)
-    _draw_spikes(c, s, out, wiring, fs)
-    main = int(np.bincount(kinds[(kinds != PVC_B)] if (kinds != PVC_B).any() else kinds).argmax()) if NORMAL not in shapes else NORMAL
-    f = features(shapes[main])
+    leads, s, f, beats = _drawn(c, fs)
     odd = [o for o in s.odd if 150 < o[0] < 9800]
-    m = _measures(c, f, t, kinds, s, t_end[...])
+    m = _measures(c, f, *beats[:2], s, beats[3])
     true = true_findings(c, f, m, odd)
-    truth = dict(age=c.age, sex='female' if c.female else 'male', beats=t[(t >= 0) & (t < 10000)]/1000, kinds=kinds[(t >= 0) & (t < 10000)], p=np.array([p[0] for p in s.p if 0 <= p[0] < 10000])/1000,
-                 **{k: v for k, v in m.items() if k != 'sa'}, sokolow=f['sokolow'], cornell=f['cornell'], rhythm=c.rhythm, causes=dict(c.findings), spans=_spans(c, t, qrs_end, t_end, odd, true, fs, n))
-    x = twelve(out.astype(np.float32))
+    truth = _truth(c, s, f, m, beats, odd, true, fs, leads.shape[1])
+    x = twelve(leads.astype(np.float32))
     if recording: x = record(x, rng, fs)
     weak = {k for name, v in c.findings.items() if v < .2 for k in EFFECTS[name].keys}
     return x, true, _report(rng, true, m, weak, language, detail), truth
