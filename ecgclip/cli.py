@@ -453,12 +453,8 @@ def pretrain(
 # %% ../nbs/17_cli.ipynb #a7c0de03
 _COLS = dict(path='the path of each ECG', report='the report', patient_id='the patient', record='the name of the record', codes='codes of findings', split='train, valid or test', age='years', sex='male or female', fs='the sampling rate in Hz', unit='the unit, such as mV')
 
-def _prepare_parser():
-    p = _parser('prepare', 'Check ECGs and reports of any source, and write them as one memory-mapped set that trains at full speed.\n\nA run that was cut off goes on where it was if the same command is given again.',
-        'examples:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set\n  ecgclip-prepare export.xlsx my-set --report-col 诊断结论 --path-col 文件名\n  ecgclip-prepare physionet.org/files/ptb-xl/1.0.3 ptbxl\n  ecgclip-prepare mimic-iv-ecg-1.0 mimic --index parquet\n  ecgclip-prepare simulate:20000 simulated')
-    p.add_argument('source', help='the folder of a public data set as downloaded (PTB-XL, MIMIC-IV-ECG, Chapman-Shaoxing-Ningbo, CPSC 2018, Georgia, PTB, SPH, CODE, sets of the PhysioNet Challenge); or a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with paths and reports; or simulate:N, N simulated pairs')
-    p.add_argument('dest', help='folder to make')
-    p.add_argument('--dry-run', action='store_true', help='say what would be made and exit: records, columns, size; nothing is written')
+def _add_source(p):
+    "What is read, and how a table or a public set is understood."
     g = p.add_argument_group('the source')
     for k, what in _COLS.items(): g.add_argument(f"--{k.removesuffix('_id')}-col", dest=f'col_{k}', metavar='NAME', help=f'column of a table that holds {what}; nothing: guessed, and shown for confirmation; none: there is no such column')
     g.add_argument('--sheet', metavar='NAME', help='of a workbook in which several hold something')
@@ -468,6 +464,9 @@ def _prepare_parser():
     g.add_argument('--splits', choices=('published', 'patient'), default='published', help='a published split where there is one; or 80/10/10 by patient all the same (default: %(default)s)')
     g.add_argument('--partial', action='store_true', help='a public set need not be complete: records that are not in the folder are left out')
     g.add_argument('--seed', type=int, default=0, metavar='N', help='of simulated pairs (default: %(default)s)')
+
+def _add_reading(p):
+    "How an ECG is read that is not of 12 leads, 10 s and 500 Hz in mV."
     g = p.add_argument_group('reading')
     g.add_argument('--fs', type=float, metavar='HZ', help='sampling rate of files that do not state it (a column fs does, row by row); else 500')
     g.add_argument('--unit', choices=('mV', 'uV', 'V'), help='unit of files that do not state it (a column unit does, row by row); else mV')
@@ -480,6 +479,9 @@ def _prepare_parser():
     g.add_argument('--band', type=float, nargs=2, metavar=('LOW', 'HIGH'), help='band-pass filter in Hz, such as 0.5 45 (default: none)')
     g.add_argument('--baseline', choices=('highpass', 'median'), help='remove the wandering baseline (default: it stays)')
     g.add_argument('--max-bad', type=float, default=0.01, metavar='X', help='share of unreadable records above which it stops (default: %(default)s)')
+
+def _add_set(p):
+    "What is written."
     g = p.add_argument_group('the set')
     g.add_argument('--dtype', choices=('int16', 'float16', 'float32'), default='int16', help='of the samples; int16 has a scale a lead, 1 µV or more (default: %(default)s)')
     g.add_argument('--shard', type=int, metavar='N', help='records a file (default: as suits their number)')
@@ -491,6 +493,14 @@ def _prepare_parser():
     g.add_argument('--text-encoder', default='tiny', metavar='TEXT', help='whose vocabulary the reports are read with, for the summary (default: %(default)s)')
     g.add_argument('--max-tokens', type=int, metavar='N', help='where that text encoder cuts reports, for the summary (default: 64 for tiny, else 256)')
     g.add_argument('--images', choices=('published', 'millivolt'), help='also store the images of this preset in DEST/images; their size is told and confirmed first')
+
+def _prepare_parser():
+    p = _parser('prepare', 'Check ECGs and reports of any source, and write them as one memory-mapped set that trains at full speed.\n\nA run that was cut off goes on where it was if the same command is given again.',
+        'examples:\n  ecgclip-prepare my.csv my-set && ecgclip-pretrain my-set\n  ecgclip-prepare export.xlsx my-set --report-col 诊断结论 --path-col 文件名\n  ecgclip-prepare physionet.org/files/ptb-xl/1.0.3 ptbxl\n  ecgclip-prepare mimic-iv-ecg-1.0 mimic --index parquet\n  ecgclip-prepare simulate:20000 simulated')
+    p.add_argument('source', help='the folder of a public data set as downloaded (PTB-XL, MIMIC-IV-ECG, Chapman-Shaoxing-Ningbo, CPSC 2018, Georgia, PTB, SPH, CODE, sets of the PhysioNet Challenge); or a table (CSV, TSV, JSONL, Parquet or XLSX; UTF-8 or GB18030) with paths and reports; or simulate:N, N simulated pairs')
+    p.add_argument('dest', help='folder to make')
+    p.add_argument('--dry-run', action='store_true', help='say what would be made and exit: records, columns, size; nothing is written')
+    for add in (_add_source, _add_reading, _add_set): add(p)
     _completes(p)
     return p
 
