@@ -103,13 +103,17 @@ def tasks(records, data, f):
     if any(s is not None for s in records.scp): out = dict(superclasses=(f['superclasses'], superclass_labels(records, diagnostic_classes(data), f))) | out
     return out
 
+def phrases(entry, language):
+    "The prompts of a class; with `against`, those of what it excludes are subtracted."
+    return dict(present=entry[language], absent=entry['against'][language]) if 'against' in entry else entry[language]
+
 def _known(labels): return ~np.isnan(np.stack(list(labels.values()), 1)).all(1)
 
 def judge(models, records, task, language, rare_below, untrained, n_boot=2000, name=''):
     "`ZeroShot` of each model, and of their mean score where there are several."
     from ecgclip.evaluation import _label_table, judge_scores, untrained_copy, zero_shot_scores
     entries, labels = task
-    prompts = {k: v[language] for k, v in entries.items()}
+    prompts = {k: phrases(v, language) for k, v in entries.items()}
     some = _known(labels)
     ecgs, who, y = records.ecgs[some], records.patients[some], _label_table({k: v[some] for k, v in labels.items()}, list(prompts), int(some.sum()))
     scores = [zero_shot_scores(m, ecgs, prompts) for m in models]
