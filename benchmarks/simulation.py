@@ -163,6 +163,7 @@ def within(minutes):
 
 def train(argv):
     "Train on simulated pairs alone, and write OUT as a checkpoint folder."
+    from demo import machine
     from ecgclip.cli import add_config_options
     from ecgclip.core import Config
     from ecgclip.data import sample_data
@@ -179,6 +180,8 @@ def train(argv):
     began = time.perf_counter()
     learn.fit_warmup_cosine(config.epochs)
     learn.save_pretrained(out)
-    print(f'{out}: {learn.train_iter} steps of {config.batch_size} pairs in {(time.perf_counter() - began)/60:.1f} minutes')
+    done = dict(steps=int(learn.train_iter), batch_size=config.batch_size, minutes=round((time.perf_counter() - began)/60, 1), date=str(datetime.date.today()), machine=machine())
+    Path(out, 'training.json').write_text(json.dumps(done, indent=1) + '\n', encoding='utf-8')
+    print(f"{out}: {done['steps']} steps of {done['batch_size']} pairs in {done['minutes']} minutes")
 
 if __name__ == '__main__': train(sys.argv[2:]) if sys.argv[1:2] == ['train'] else evaluate(sys.argv[1:])

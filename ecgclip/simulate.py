@@ -206,6 +206,8 @@ def _(c, s):
     c.pr = c.rng.uniform(88, 114)
     c.options['wpw'] = 'WPWA' if side else 'WPWB'
 
+_EIGHT = [0, 1, *range(6, 12)]   # the leads that others are computed from
+
 def _now(c):
     "Features of the case's beat as it is now."
     up, rest, _ = beat(c.heart, _still(c.heart))
@@ -239,6 +241,22 @@ def _t_by(c, mv, share):
     steep = .25/(c.heart.late + 6)
     k = min(mv/max(np.abs(_lead_change(c, 0*share, steep*share)).max(), 1e-4), 160/max(np.abs(share).max(), 1e-3))
     c.heart.gradient = c.heart.gradient - k*share
+
+_MOST = dict(gradient=80, outer=.3, dip=.9)   # that one step of `_bring` changes of a segment
+
+def _bring(c, by, goal, wave='ST'):
+    "Change the hearts' repolarisation, as little as will do, until `ST` or `T` of the eight independent leads is near `goal` in mV: by the plateaus outside, the notch before them, or the gradient across the wall."
+    h = c.heart
+    for _ in range(1 if by == 'outer' else 2):   # the second time for what is not linear
+        w = lead_weights(h, _still(h))[:, N_SEGMENTS:]*dict(gradient=-.25/(h.late + 6), outer=1, dip=-1)[by]
+        share = w.T@np.linalg.solve(w@w.T + .04*np.trace(w@w.T)/8*np.eye(8), goal - _now(c)[wave][_EIGHT])
+        setattr(h, by, getattr(h, by) + np.clip(share, -_MOST[by], _MOST[by]))
+
+def _t_waves(c, share):
+    "Make the T wave of each of the eight leads so much of what it is; ST segments stay."
+    f = _now(c)
+    _bring(c, 'gradient', f['T'][_EIGHT]*share, 'T')
+    _bring(c, 'outer', f['ST'][_EIGHT])
 
 def _still(heart):
     "(8,S,3) lead field without breath."
@@ -277,12 +295,28 @@ def _(c, s): c.atria.ms, c.atria.overlap = 125 + 40*s, .5
 def _(c, s): _axis_to(c, -32 - 40*s)
 @effect('RAD', 'axis', 1.2, (), 'LAnFB BIFB')
 def _(c, s): _axis_to(c, 92 + 50*s)
+@effect('EAX', 'axis', .5, (), 'LAnFB BIFB LPFB RVH vent')
+def _(c, s): f = _now(c); _axis_to(c, -100 - 60*s); _cap(c, 1.4, 2.2); _bring(c, 'gradient', f['T'][_EIGHT], 'T'); _bring(c, 'outer', f['ST'][_EIGHT])
+
+def _turn_until(c, seen, y, times=6):
+    "Turn the heart about the long way of the body, bit by bit, until `seen(features)`."
+    for _ in range(times):
+        if seen(_now(c)): break
+        _turn(c, 0., y)
 @effect('CR', 'axis', 1.2, ())
-def _(c, s): _turn(c, .1, .35 + .45*s)
+def _(c, s): _turn(c, .1, .2 + .3*s); _turn_until(c, lambda f: (f['R'][6:10] < f['S'][6:10]).all(), .15)
 @effect('CCR', 'axis', 1., ())
-def _(c, s): _turn(c, 0., -(.3 + .4*s))
+def _(c, s): _turn(c, 0., -(.15 + .3*s)); _turn_until(c, lambda f: (f['R'][7:9] > f['S'][7:9]).all(), -.12)
 @effect('PRWP', 'axis', 1.2, (), 'CLBBB')
-def _(c, s): c.heart.area = c.heart.area*np.where(segments('anteroseptal', 'anterior'), 1 - .35*s, 1); _turn(c, .0, .2 + .45*s)
+def _(c, s):
+    front = segments('anteroseptal', 'anterior')
+    c.heart.area = c.heart.area*np.where(front, 1 - .35*s, 1)
+    _turn(c, .0, .1 + .3*s)
+    for _ in range(10):
+        f = _now(c)
+        if f['R'][8] < min(.3 - .1*s, f['S'][8]): break
+        c.heart.area = c.heart.area*np.where(front, .85, 1); _turn(c, 0., .06)
+    _cap(c, 1.5, 2.2)
 
 @effect('LVHV', 'voltage', 2, (), 'vent')
 def _(c, s): _grow(c, s, False)
@@ -320,12 +354,13 @@ def _shrink(c, goal, limb, chest):
 def _(c, s): k = _shrink(c, .97 - .35*s, True, True); c.heart.scale *= k; c.atria.mv *= .5 + .5*k
 @effect('LVQRSLL', 'voltage', 1, (), 'CLBBB')
 def _(c, s): c.heart.gain = c.heart.gain*np.array([_shrink(c, .97 - .35*s, True, False)]*2 + [.95]*6)
+@effect('LVQRSCL', 'voltage', .7, (), 'CLBBB')
+def _(c, s): c.heart.gain = c.heart.gain*np.array([1.]*2 + [_shrink(c, .97 - .35*s, False, True)]*6)
 
 # %% ../nbs/03_simulate.ipynb #c5f18350
 TERRITORIES = dict(  # segments, and those that are half involved
     ASMI=('septal anteroseptal', 'apical anterior;apex'), AnMI=('anteroseptal anterior', 'apex;apical anterolateral;apical septal'), ALMI=('anterior anterolateral', 'apex;mid lateral;apical lateral'),
-    LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'),
-    SEMI=('lateral anterolateral posterior apex', 'anterior'))
+    LMI=('anterolateral lateral', 'basal anterior'), IMI=('inferior', 'inferoseptal'), ILMI=('inferior posterior', 'lateral'), IPMI=('inferior posterior', 'inferoseptal'), PMI=('posterior', 'basal lateral;basal inferior'))
 
 def _infarct(name, weight):
     def apply(c, s):
@@ -370,13 +405,18 @@ def _(c, s): _zone(c, _LEFT_WALL, st=.09 + .24*s, t=.35*c.rng.random()); c.heart
 @effect('NSSTTA', 'stt', 3, ('NSSTTA',))
 def _(c, s): _zone(c, list(c.rng.choice(_LEFT_WALL, 4, False)), st=.03 + .07*s, t=.2 + .3*s)
 @effect('NDT', 'stt', 2.5, ('NDT',))
-def _(c, s): _zone(c, [*_LEFT_WALL, *(['anteroseptal', 'septal'] if c.rng.random() < .6 else [])], t=.15 + .25*s)
+def _(c, s): _t_waves(c, np.clip(c.rng.normal(.5*(1 - s), .2, 8), -.3, .8))
 @effect('TInv', 'stt', 2, ())
-def _(c, s): _zone(c, [*c.rng.choice(_LEFT_WALL, int(c.rng.integers(2, 6)), False), *(['anteroseptal', 'septal'] if c.rng.random() < .4 else [])], t=.35 + .55*s)
+def _(c, s):
+    st = _now(c)['ST'][_EIGHT]
+    _zone(c, [*c.rng.choice(_LEFT_WALL, int(c.rng.integers(2, 6)), False), *(['anteroseptal', 'septal'] if c.rng.random() < .4 else [])], t=.35 + .55*s)
+    if c.rng.random() < .6: _bring(c, 'outer', st)
 @effect('LOWT', 'stt', 2, ())
-def _(c, s): _zone(c, [*_LEFT_WALL, 'anteroseptal', 'septal', 'inferoseptal'], t=.15 + .25*s)
+def _(c, s): _t_waves(c, np.clip(c.rng.normal(.35*(1 - s), .12, 8), -.1, .7))
 @effect('HTV', 'stt', 1, ())
-def _(c, s): _t_by(c, -(.45 + .6*s), (KIND != RV)*1.); c.heart.late *= .9
+def _(c, s):
+    more = max(1., (1.12 if c.female else 1.32)*(1 + .25*s)/max(np.sort(_now(c)['T'][7:])[-2], .1))
+    _t_waves(c, np.where(np.arange(8) < 2, min(more, 1.3), more)); c.heart.late *= .9
 @effect('ERe', 'stt', 1.5, bars='electrolyte')
 def _(c, s):
     _zone(c, ['lateral', 'anterolateral', 'inferior', 'apex', 'anterior', 'posterior'], outside=.08 + .16*s, t=-(.05 + .35*s*c.rng.random()))
@@ -385,21 +425,27 @@ def _(c, s):
 def _(c, s): _st_by(c, .1 + .2*s, outer=(KIND != SEPTUM)*1.); c.atria.recovery = 2. + 3*s; _t_by(c, .2*c.rng.random(), (KIND == LV)*1.)
 @effect('PE', 'stt', .8, bars='LVH CLBBB LAnFB BIFB WPW infarct axis')
 def _(c, s):
-    h, right = c.heart, KIND == RV
-    _turn(c, .3 + .3*s, .2)
-    h.area = h.area*np.where(right, 1.2 + .3*s, 1)
-    _t_by(c, .25 + .35*s, right*1. + segments('anteroseptal', 'septal'))
-    _later(c, ['right'], 10 + 12*s, .8); c.hr = max(c.hr, c.rng.uniform(88, 125)) if c.rhythm == 'sinus' else c.hr
+    "The heart turned about its long axis: S in I and Q in III; T inverted in III and V1 to V3."
+    _turn(c, 0., .35, -c.rng.uniform(0, .25))
+    c.heart.area = c.heart.area*np.where(KIND == RV, 1 + .2*s, 1)
+    _later(c, ['right'], 10 + 5*s, .9)
+    if not 20 < _now(c)['axis'] < 120: _axis_to(c, c.rng.uniform(30, 100))
+    _cap(c, 1.2, 2.2)
+    f = _now(c)
+    t = f['T']
+    _bring(c, 'gradient', np.array([t[0], min(t[1], t[0] - .06 - .15*s), -.1 - .15*s, -.15 - .25*s, -.1 - .3*s, *t[9:]*(.4, .8, 1)]), 'T')
+    _bring(c, 'outer', f['ST'][_EIGHT])
+    c.hr = max(c.hr, c.rng.uniform(88, 125)) if c.rhythm == 'sinus' else c.hr
 @effect('WELL', 'stt', .4, bars='CLBBB infarct')
 def _(c, s): _zone(c, ['anteroseptal', 'anterior', 'apex', 'septal'], t=.6 + .7*s)
 @effect('DWIN', 'stt', .3, bars='CLBBB infarct')
 def _(c, s): _zone(c, ['anteroseptal', 'anterior', 'apex'], st=.15 + .15*s, t=-(.3 + .4*s))
 @effect('BRU', 'stt', .8, bars='CRBBB IRBBB BIFB CLBBB infarct')
 def _(c, s):
-    at = segments('RV outflow')*1. + segments('RV basal anterior', 'RV basal high')*.6 + segments('RV mid anterior')*.4
-    size = np.abs(_lead_change(c, 0*at, at)[2:4]).max()
-    c.heart.dip = c.heart.dip + at*min((.25 + .35*s)/max(size, .05), .9); c.heart.dip_ms = np.where(at > 0, c.rng.uniform(28, 48), c.heart.dip_ms)
-    _t_by(c, .25 + .3*s, at)
+    f, high = _now(c), np.array([0, 0, 1, c.rng.uniform(.8, 1.3), c.rng.uniform(.1, .5), 0, 0, 0])   # of I, II, V1 to V6
+    c.heart.dip_ms = np.full(N_SEGMENTS, c.rng.uniform(28, 48))
+    _bring(c, 'dip', f['ST'][_EIGHT] + (.2 + .3*s)*high)
+    _bring(c, 'gradient', np.where(high > .5, -(.1 + .25*s), f['T'][_EIGHT]), 'T')
 @effect('LQT', 'repolarisation', 2, (), 'SQT')
 def _(c, s): c.qtc = 468 + 12*c.female + 95*s; c.heart.early *= c.rng.uniform(.8, 1.3)
 @effect('SQT', 'repolarisation', .5, ())
@@ -827,7 +873,7 @@ def _voltage(c, f):
     if 'LVH' in c.findings:
         if high or c.options.get('strain'): yield 'LVH'
         if c.options.get('strain'): yield 'LVS'
-    elif high and not _wide(c, f): yield 'LVHV'
+    elif high and not _wide(c, f) and not c.options.get('mirror'): yield 'LVHV'
     size = f['R'] + f['S']
     limb, chest = size[:6].max() < .5, size[6:].max() < 1.
     if limb and chest: yield 'LQRSV'
@@ -867,7 +913,7 @@ def _explained(c):
 
 def _st_t(c, f):
     "ST-T findings that are seen where activation is normal; leads with each."
-    if _wide(c, f) or c.rhythm in ('flutter', 'supraventricular'): return
+    if _wide(c, f) or c.rhythm in ('flutter', 'supraventricular') or c.swap == 'RA LA' or c.options.get('mirror'): return
     st, t, r, k = f['ST'], f['T'], f['R'], _lenient(c)
     limits = np.where(np.isin(LEADS, ('V2', 'V3')), .2, .1)
     up = _leads_where(st > limits)
@@ -1115,12 +1161,13 @@ def _spans(c, t, qrs_end, t_end, odd, true, fs, n):
 def _middle(x): return float(np.sort(x)[len(x)//2])
 
 def _measures(c, f, t, kinds, s, qt):
-    "What a report's header holds."
+    "What a report's header holds; QT of beats that are not ectopic."
     seen = (t > 0) & (t < 10000)
+    own = seen & (kinds != PVC_A) & (kinds != PVC_B) if c.rhythm != 'ventricular' else seen
     rr = np.diff(t[seen]) if seen.sum() > 1 else np.array([60000/c.hr])
     pr = float(np.mean(s.conducted)) if s.conducted and c.rhythm in ('sinus', 'arrest', 'atrial') and c.av == 'normal' else None
-    hr, qtm = float(60000/rr.mean()), _middle(qt[seen]) if seen.any() else float(qt[0])
-    return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt(_middle(rr)/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 180)) | {'RV5+SV1': f['RV5'] + f['SV1']}
+    hr, qtm = float(60000/rr.mean()), _middle(qt[own]) if own.any() else float(qt[0])
+    return dict(HR=hr, PR=pr, QRS=f['QRS'], QT=qtm, QTc=float(qtm/np.cbrt((rr.mean() if c.ectopy else _middle(rr))/1000)), axis=f['axis'], RV5=f['RV5'], SV1=f['SV1'], sa=bool(len(rr) > 3 and np.ptp(rr) > 180)) | {'RV5+SV1': f['RV5'] + f['SV1']}
 
 def _drawn(c, fs):
     "Eight leads `(8,n)` of a case; its strip; features of the shape that most beats have; of all beats onset, kind, end of QRS and of T, in ms."
@@ -1217,8 +1264,6 @@ def simulate(
     return out
 
 # %% ../nbs/03_simulate.ipynb #822ac6d3
-_EIGHT = [0, 1, *range(6, 12)]
-
 def _speed(x, fs):
     "mV/ms of the eight independent leads together."
     d = np.diff(x[_EIGHT], axis=1, prepend=x[_EIGHT][:, :1])*fs/1000
