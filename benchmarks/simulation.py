@@ -2,10 +2,11 @@
 
     python benchmarks/simulation.py --data DIR CHECKPOINT... [--language zh] [--half A] [--untrained 8] [--json FILE]
     python benchmarks/simulation.py train OUT --seed S --minutes M [any option of the recipe]
+    python benchmarks/simulation.py speed
 
 DIR holds the public records as WFDB folders beside their tables (ptbxl/ptbxl_database.csv, others/records.csv). Patients are divided
 into two halves by a hash of their name: what is tuned on one half is reported on the other. Findings and prompts are those of
-simulation/findings.json, which was fixed before any model was scored. Several checkpoints are averaged as seeds, each also shown."""
+simulation/findings.json, whose `about` says when they were fixed. Several checkpoints are averaged as seeds, each also shown."""
 import argparse, ast, csv, datetime, hashlib, json, sys, time, zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,7 @@ def evaluate(argv):
     print(f'{len(records)} records of {len(set(records.patients))} patients')
     out = dict(date=str(datetime.date.today()), records=len(records), patients=len(set(records.patients)), language=a.language, rare_below=f['rare_below'],
                halves={h: one_table(a.checkpoints, models, records, a.data, f, h, a.language, a.untrained) for h in a.half})
+    out['training'] = {Path(c).name: json.loads(f.read_text(encoding='utf-8')) for c in a.checkpoints if (f := Path(c)/'training.json').is_file()}
     if a.json: a.json.write_text(json.dumps(out, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 # -- the recipe --
@@ -184,4 +186,24 @@ def train(argv):
     Path(out, 'training.json').write_text(json.dumps(done, indent=1) + '\n', encoding='utf-8')
     print(f"{out}: {done['steps']} steps of {done['batch_size']} pairs in {done['minutes']} minutes")
 
-if __name__ == '__main__': train(sys.argv[2:]) if sys.argv[1:2] == ['train'] else evaluate(sys.argv[1:])
+# -- speed --
+
+def speed(argv):
+    "Simulated ECGs for a second of one processor, reports and recording with them; the median of five rounds. Writes results/simulator.json."
+    from demo import machine
+    from ecgclip.simulate import simulate
+    p = argparse.ArgumentParser('simulation.py speed', description=speed.__doc__)
+    p.add_argument('--n', type=int, default=400, help='ECGs a round')
+    p.add_argument('--note', default='', help='a word on the circumstances, kept with the figure')
+    a = p.parse_args(argv)
+    simulate(20, progress=False)   # compiles
+    rates = []
+    for k in range(5):
+        began = time.process_time()
+        simulate(a.n, seed=k, progress=False)
+        rates.append(a.n/(time.process_time() - began))
+    d = dict(date=str(datetime.date.today()), machine=machine(), note=a.note, n=a.n, target=300, ecgs_per_processor_second=round(float(np.median(rates)), 1), rounds=[round(r, 1) for r in rates])
+    (here/'results'/'simulator.json').write_text(json.dumps(d, indent=1) + '\n', encoding='utf-8')
+    print(f"{d['ecgs_per_processor_second']:.0f} ECGs for a second of one processor ({min(rates):.0f} to {max(rates):.0f}); the aim is {d['target']}")
+
+if __name__ == '__main__': {'train': train, 'speed': speed}.get(sys.argv[1] if sys.argv[1:] else '', lambda _: evaluate(sys.argv[1:]))(sys.argv[2:])

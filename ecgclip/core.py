@@ -226,8 +226,9 @@ def from_json(cls:Config,
 
 @patch
 def replace(self:Config, **kwargs):
-    "A copy with some settings changed. Raises `ConfigError` for unknown or ill-typed ones."
+    "A copy with some settings changed; `ecg_args` are those of one encoder, so another one begins without. Raises `ConfigError` for unknown or ill-typed ones."
     _known(kwargs)
+    if kwargs.get('ecg_encoder', self.ecg_encoder) != self.ecg_encoder: kwargs = dict(ecg_args={}) | kwargs
     return dc_replace(self, **kwargs)
 
 @patch
