@@ -67,7 +67,7 @@ _PRESENT = dict(zh=('{}', '心电图示{}', '提示{}'), en=('{}', 'ECG shows {}
 _ABSENT = dict(zh=('未见{}', '无{}', '未发现{}'), en=('no {}', 'no evidence of {}', 'without {}'))
 _OPPOSITE = dict(NORM=dict(zh=('异常心电图', '心电图异常', '不正常心电图'), en=('abnormal ECG', 'abnormal electrocardiogram', 'the ECG is abnormal')),
                  NSR=dict(zh=('非窦性心律', '无窦性心律'), en=('no sinus rhythm', 'not in sinus rhythm', 'non-sinus rhythm')))   # what says the contrary
-_UNDENIED = frozenset('NSR SA IRREG Brady SB TAb NT_ NDT'.split())   # a denial of these says nothing: subtracting it loses AUC on validation records, see below
+_UNDENIED = frozenset('NSR SA IRREG Brady SB TAb NT_ NDT'.split())   # a denial of these says nothing: subtracting it lost AUC on validation records when the list was drawn up, see below
 _WHOLE = dict(   # classes that are more than their parts: what stands for all of it comes first
     MI=dict(zh=('心肌梗死', '陈旧性心肌梗死', '前壁心肌梗死', '下壁心肌梗死'), en=('myocardial infarction', 'old myocardial infarction', 'anterior myocardial infarction', 'inferior myocardial infarction')),
     STTC=dict(zh=('ST-T改变', '非特异性ST-T改变', 'T波异常', 'ST段压低', '心肌缺血'), en=('ST-T changes', 'nonspecific ST-T abnormality', 'T wave abnormality', 'ST segment depression', 'myocardial ischemia')),
