@@ -7,7 +7,7 @@
 DIR holds the public records as WFDB folders beside their tables (ptbxl/ptbxl_database.csv, others/records.csv). Patients are divided
 into two halves by a hash of their name: what is tuned on one half is reported on the other. Findings and prompts are those of
 simulation/findings.json, whose `about` says when they were fixed. Several checkpoints are averaged as seeds, each also shown."""
-import argparse, ast, csv, datetime, hashlib, json, sys, time, zlib
+import argparse, ast, csv, datetime, hashlib, json, shutil, sys, time, zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,12 +164,12 @@ def within(minutes):
     return Within()
 
 def train(argv):
-    "Train on simulated pairs alone, and write OUT as a checkpoint folder."
+    "Train on simulated pairs alone, and write OUT as a checkpoint folder. OUT.run holds the states meanwhile: after an interruption the same command goes on."
     from demo import machine
     from ecgclip.cli import add_config_options
     from ecgclip.core import Config
     from ecgclip.data import sample_data
-    from ecgclip.learner import pretrain_learner
+    from ecgclip.learner import fit_run, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
     p = argparse.ArgumentParser('simulation.py train', description=train.__doc__)
     p.add_argument('out_folder', metavar='OUT')
@@ -178,12 +178,13 @@ def train(argv):
     a = vars(p.parse_args(argv))
     out, minutes = a.pop('out_folder'), a.pop('minutes')
     config = Config.simulated(**({'epochs': 1000} if minutes else {}) | a)
-    learn = pretrain_learner(ecg_dataloaders(sample_data(), config=config), cbs=[within(minutes)] if minutes else None)
-    began = time.perf_counter()
-    learn.fit_warmup_cosine(config.epochs)
+    learn, run = pretrain_learner(ecg_dataloaders(sample_data(), config=config), cbs=[within(minutes)] if minutes else None), Path(out + '.run')
+    if minutes: began = time.perf_counter(); learn.fit_warmup_cosine(config.epochs); took = (time.perf_counter() - began)/60
+    else: fit_run(learn, run, resume=run.is_dir()); took = sum(float(r['seconds']) for r in _rows(run/'history.csv'))/60
     learn.save_pretrained(out)
-    done = dict(steps=int(learn.train_iter), batch_size=config.batch_size, minutes=round((time.perf_counter() - began)/60, 1), date=str(datetime.date.today()), machine=machine())
+    done = dict(steps=int(learn.train_iter), batch_size=config.batch_size, minutes=round(took, 1), date=str(datetime.date.today()), machine=machine())
     Path(out, 'training.json').write_text(json.dumps(done, indent=1) + '\n', encoding='utf-8')
+    shutil.rmtree(run, ignore_errors=True)
     print(f"{out}: {done['steps']} steps of {done['batch_size']} pairs in {done['minutes']} minutes")
 
 # -- speed --
