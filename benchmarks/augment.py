@@ -2,7 +2,7 @@
 
     python benchmarks/augment.py [--device cpu] [--batch 32] [--repeats 5] [--threads N] [--quick]
 
-Writes benchmarks/results/augment.json (times, ratios, machine)."""
+Writes benchmarks/results/augment.json, on a GPU augment_cuda.json (times, ratios, machine)."""
 import argparse, datetime, json, os, platform, time
 from pathlib import Path
 
@@ -78,6 +78,6 @@ def main():
     for n, s in share.items(): print(f'{n:10}' + '  '.join(f'{e} {v:.1%}' for e, v in s.items()))
     if a.quick: return
     d = dict(date=str(datetime.date.today()), machine=about, note=a.note, batch=a.batch, repeats=repeats, seconds=wall, processor_seconds=busy, share_of_a_step=share)
-    (root/'benchmarks'/'results'/'augment.json').write_text(json.dumps(d, indent=1) + '\n')
+    (root/'benchmarks'/'results'/f'augment{"_cuda" if device.type == "cuda" else ""}.json').write_text(json.dumps(d, indent=1) + '\n')
 
 if __name__ == '__main__': main()

@@ -17,7 +17,8 @@ def processor():
 
 def machine():
     import torch
-    return dict(processor=processor(), processors=os.cpu_count(), python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads())
+    gpu = dict(gpu=torch.cuda.get_device_name()) if torch.cuda.is_available() else {}
+    return dict(processor=processor(), processors=os.cpu_count(), python=platform.python_version(), torch=torch.__version__, threads=torch.get_num_threads()) | gpu
 
 def one_seed(seed, out, options):
     "Run the command as a user would; figures, wall time in seconds, and the run's folder."

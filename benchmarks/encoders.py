@@ -1,8 +1,9 @@
 """The TimeSformer beside timesformer-pytorch, with the same weights in one process; all encoders; an epoch of MIMIC-IV-ECG, projected.
 
-    python benchmarks/encoders.py [--device cpu] [--batch 1] [--repeats 5] [--threads N] [--quick]
+    python benchmarks/encoders.py [--device cpu] [--batch 1] [--repeats 5] [--threads N] [--compile] [--targets] [--quick]
 
-Prints each target beside what was measured, "unmeasured" where the machine has no GPU, and writes benchmarks/results/encoders.json.
+Prints each target beside what was measured, "unmeasured" where the machine has no GPU, and writes benchmarks/results/encoders.json, on a GPU
+encoders_cuda.json, so that the figures of both stay.
 Both models take turns, and the fastest of the repeats counts: on a busy machine the ratio is worth more than the times."""
 import argparse, datetime, json, os, platform, time, warnings, weakref
 from pathlib import Path
@@ -127,8 +128,8 @@ def traffic(images):
     with Traffic() as t: step(model, images[:1], torch.bfloat16)
     return dict(all=t.all, products=t.products)
 
-def epoch(flops, moved, per_second=None):
-    "Lines of arithmetic of an epoch on one H200, and its numbers."
+def epoch(flops, moved, seconds=None, gpu=''):
+    "Lines of arithmetic of an epoch on one H200, and its numbers; with `seconds` an ECG of a model on a GPU, what they come to."
     train = 3*flops
     compute, products, everything = N_ECGS*train/H200['flops'], N_ECGS*moved['products']/H200['bytes'], N_ECGS*moved['all']/H200['bytes']
     minutes = lambda s: f'{s/60:.1f} min'
@@ -142,11 +143,15 @@ def epoch(flops, moved, per_second=None):
         'what limits it: features of 192 and 24-channel heads keep products small, so bytes weigh more than arithmetic; attention pads heads of 24 to 32 and sequences of 50/51 and 100/101 to 64 and 128,',
         f'  which is {64*64*32/(50*51*24):.1f} and {128*128*32/(100*101*24):.1f} times its {2*2*192*5000*8*(51+101)/1e9:.1f} of {flops/1e9:.1f} GFLOP']
     out = dict(train_tflop=train/1e12, compute_s=compute, products_s=products, everything_s=everything, measured_s=None)
-    if per_second:
-        out['measured_s'] = N_ECGS/per_second
-        lines.append(f'from measured speed: {N_ECGS:,} / {per_second:.0f} ECGs a second = {minutes(N_ECGS/per_second)}')
+    if seconds:
+        out['measured_s'] = N_ECGS*min(seconds.values())
+        lines += [f'from measured speed on one {gpu}, {k}: {N_ECGS:,} / {1/t:.0f} ECGs a second = {minutes(N_ECGS*t)}' for k, t in seconds.items()]
     else: lines.append('from measured speed: unmeasured, no GPU here')
     return lines, out
+
+def of_steps(numbers, batch):
+    "Seconds an ECG of a training step, of this package's models."
+    return {{'ours': 'as it is'}.get(k, k): t/batch for k, t in numbers['training step']['seconds'].items() if k != 'reference'}
 
 # ---- the report
 
@@ -173,7 +178,7 @@ def agreement_rows(models, images):
 
 def time_row(what, target, k, t, busy, n, gpu):
     "One model beside the reference; on a CPU also by processor time, which other work on the machine disturbs less."
-    ratio, ms = t['reference']/t[k], lambda k: f'{t[k]/n*1000:.0f}'
+    ratio, ms = t['reference']/t[k], lambda k: f'{t[k]/n*1000:{".1f" if gpu else ".0f"}}'
     where = ('GPU, bf16' if gpu else 'CPU, float32') + (', compiled' if k == 'compiled' else '')
     by_processor = '' if gpu else f'; by processor time {busy["reference"]/busy[k]:.2f}'
     return row(f'{what}, {where}', f'{target:g} times as fast' if target > 1 else 'never slower', f'{ratio:.2f} times ({ms(k)} ms an ECG, {ms("reference")} the reference{by_processor})', ratio >= target)
@@ -216,6 +221,7 @@ def main():
     p.add_argument('--repeats', type=int, default=5)
     p.add_argument('--threads', type=int)
     p.add_argument('--compile', action='store_true', help='also with compiled layers')
+    p.add_argument('--targets', action='store_true', help='leave out the list of all encoders')
     p.add_argument('--quick', action='store_true', help='one repeat, encoders not timed, nothing written')
     p.add_argument('--note', default='', help='a word on the circumstances, kept with the figures')
     a = p.parse_args()
@@ -227,12 +233,12 @@ def main():
     rows, numbers, images = compare(device, a)
     show(rows)
     with torch.device('meta'): flops = count_flops(create_encoder('timesformer'))
-    lines, projected = epoch(flops, traffic(images), a.batch/numbers['training step']['seconds']['ours'] if device.type == 'cuda' else None)
+    lines, projected = epoch(flops, traffic(images), *((of_steps(numbers, a.batch), about['gpu']) if images.is_cuda else ()))
     print('\nAn epoch of MIMIC-IV-ECG on one H200', *lines, sep='\n')
-    df = list_encoders(measure=not a.quick, device=str(device)).df
-    print('\nEncoders' + ('' if a.quick else ' (ms: an ECG from its signal, without gradients, one at a time)'), df.rename_axis(None).to_string(), sep='\n')
+    df = list_encoders(measure=not a.quick, device=str(device)).df if not a.targets else None
+    if df is not None: print('\nEncoders' + ('' if a.quick else ' (ms: an ECG from its signal, without gradients, one at a time)'), df.rename_axis(None).to_string(), sep='\n')
     if a.quick: return
-    d = dict(date=str(datetime.date.today()), machine=about, note=a.note, batch=a.batch, repeats=a.repeats, targets=rows, numbers=numbers, epoch=dict(lines=lines, **projected), encoders=df.reset_index().to_dict('records'))
-    (root/'benchmarks'/'results'/'encoders.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    d = dict(date=str(datetime.date.today()), machine=about, note=a.note, batch=a.batch, repeats=a.repeats, targets=rows, numbers=numbers, epoch=dict(lines=lines, **projected), encoders=[] if df is None else df.reset_index().to_dict('records'))
+    (root/'benchmarks'/'results'/f'encoders{"_cuda" if images.is_cuda else ""}.json').write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
 
 if __name__ == '__main__': main()

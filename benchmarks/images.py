@@ -1,8 +1,8 @@
 """Images of ECGs: how fast they are made, stored, read and embedded, and what they keep of the voltage. pyts runs beside this package in the same process.
 
-    python benchmarks/images.py [convert embed store voltage epoch] [--data DIR] [--device cuda] [--repeats N]
+    python benchmarks/images.py [convert cuda embed store voltage epoch] [--data DIR] [--device cuda] [--repeats N]
 
-Without a section all of them run. Prints each target beside what was measured and writes benchmarks/results/images.json with the machine's description;
+Without a section all of them run; `cuda`, the conversion on a GPU, only where there is one. Prints each target beside what was measured and writes benchmarks/results/images.json with the machine's description;
 what could not be measured is said to be unmeasured. Times are the shortest of several, taken in turn, so that a busy machine slows all alike.
 `voltage --data DIR` adds the PTB-XL records in DIR/ptbxl and the records with SNOMED CT codes beside them."""
 import argparse, datetime, json, os, platform, subprocess, sys, tempfile, time, warnings
@@ -99,7 +99,6 @@ def convert(args):
         alone = {k: round(v/len(ecg)*1e3, 2) for k, v in with_threads(1, lambda: side_by_side({'pyts': partial(one_by_one, preset, ecg), 'numba': partial(layers['numba'], ecg)}, args.repeats)).items()}
         out[preset] = dict(ecgs_a_call=len(ecg), ms=ms, ms_one_thread=alone, times_pyts=round(ms['pyts']/ms['numba'], 1), times_pyts_one_thread=round(alone['pyts']/alone['numba'], 1), agreement=agreement(preset, ecg[::2]))
     with tempfile.TemporaryDirectory() as cache: out['first images, s'] = dict(compiling=round(fresh_start(cache), 1), from_cache=round(fresh_start(cache), 1))
-    out['cuda'] = convert_cuda(args) if args.device.type == 'cuda' else None
     return out
 
 def convert_cuda(args):
@@ -308,9 +307,9 @@ def voltage(args):
 MINUTES, GPU_BYTES = 15, 4.8e12    # the aim; memory of an H200, bytes a second, as its maker states
 
 def training():
-    "What benchmarks/encoders.py found: its lines of arithmetic, the device, and ECGs a second of the TimeSformer's training step."
-    path = results.with_name('encoders.json')
-    if not path.exists(): return [], None, None
+    "What benchmarks/encoders.py found: its lines of arithmetic, the device, and ECGs a second of the TimeSformer's training step, not compiled."
+    path = next((p for name in ('encoders_cuda', 'encoders') if (p := results.with_name(f'{name}.json')).exists()), None)
+    if not path: return [], None, None
     d = json.loads(path.read_text())
     return d['epoch']['lines'], d['machine'].get('gpu'), d['batch']/d['numbers']['training step']['seconds']['ours']
 
@@ -334,15 +333,16 @@ def load(): return json.loads(results.read_text()) if results.exists() else {}
 
 def rows(d):
     "`(target, measured)`."
-    c, e, s, v, p = (d.get(k) for k in ('convert', 'embed', 'store', 'voltage', 'epoch'))
+    c, g, e, s, v, p = (d.get(k) for k in ('convert', 'cuda', 'embed', 'store', 'voltage', 'epoch'))
     for preset in PRESETS if c else ():
         o = c[preset]
         yield f'conversion, {preset}: at least 25 times pyts', f'{o["times_pyts"]} times ({o["ms"]["pyts"]} ms an ECG, {o["ms"]["numba"]} ms); one thread each {o["times_pyts_one_thread"]} times'
         yield f'conversion, {preset}: differs from pyts as the torch path does', '; '.join(f'{b}: at most {max(a["gramian"], a["transitions"]):.0e}, pixels beyond 5e-5 {a["share_beyond_5e5"]:.0e}' for b, a in o['agreement'].items())
     if c:
         yield 'compiled code is cached', f'first images after {c["first images, s"]["compiling"]} s, after {c["first images, s"]["from_cache"]} s from the cache'
-        yield 'conversion on a GPU', str(c['cuda'] or 'unmeasured: no GPU was there')
-        yield 'conversion on a GPU: at most 2 % of the training step', share_of_step(c, p)
+    on_gpu = ', '.join(f'{name} {t["float16"]} ms an ECG in half precision, {t["float32"]} in single' for name, t in g.items() if name in PRESETS) + f' ({g["about"]["machine"]["device"]})' if g else 'unmeasured: no GPU was there'
+    yield 'conversion on a GPU', on_gpu
+    yield 'conversion on a GPU: at most 2 % of the training step', share_of_step(g, p)
     if e:
         for k, o in e['demo, ms an ECG'].items(): yield f'demo, forward and backward of the {k}', ', '.join(f'{w} {t} ms' for w, t in o.items())
         for k, o in e.items():
@@ -356,11 +356,11 @@ def rows(d):
     for line in p['arithmetic'] if p else (): yield f'an epoch of MIMIC-IV-ECG in {MINUTES} minutes', line
     if p and not p['steps_per_second']: yield f'an epoch of MIMIC-IV-ECG in {MINUTES} minutes', 'unmeasured: no training step on a GPU is known (benchmarks/encoders.py --device cuda)'
 
-def share_of_step(c, p):
-    if not c['cuda'] or not (p or {}).get('steps_per_second'): return 'unmeasured: needs the conversion and the training step on one GPU'
-    return f'{c["cuda"]["published"]["float16"]/1e3*p["steps_per_second"]:.1%}'
+def share_of_step(g, p):
+    if not g or not (p or {}).get('steps_per_second') or p['gpu'] != g['about']['machine']['device']: return 'unmeasured: needs the conversion and the training step on one GPU'
+    return f'{g["published"]["float16"]/1e3*p["steps_per_second"]:.1%}'
 
-SECTIONS = dict(convert=convert, embed=embed, store=store, voltage=voltage, epoch=epoch)
+SECTIONS = dict(convert=convert, cuda=convert_cuda, embed=embed, store=store, voltage=voltage, epoch=epoch)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -376,7 +376,7 @@ def main():
         if o not in SECTIONS: p.error(f'no section is called {o!r}')
     d = load()
     about = dict(date=str(datetime.date.today()), machine=machine(args.device), note=args.note)
-    for name in args.sections or SECTIONS:
+    for name in args.sections or [o for o in SECTIONS if o != 'cuda' or args.device.type == 'cuda']:
         key = 'voltage with data' if name == 'voltage' and args.data else name
         d[key] = SECTIONS[name](args) | dict(about=about)
         results.write_text(json.dumps(d, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')

@@ -1,6 +1,6 @@
 """Judge a model zero-shot on real ECGs; train one on simulated pairs alone.
 
-    python benchmarks/simulation.py --data DIR CHECKPOINT... [--language zh] [--half A] [--untrained 8] [--json FILE]
+    python benchmarks/simulation.py --data DIR CHECKPOINT... [--language zh] [--half A] [--untrained 8] [--device auto] [--json FILE]
     python benchmarks/simulation.py train OUT --seed S --minutes M [any option of the recipe]
     python benchmarks/simulation.py speed
 
@@ -140,10 +140,11 @@ def evaluate(argv):
     p.add_argument('--language', default='zh', choices=('zh', 'en'))
     p.add_argument('--half', nargs='+', default=['A', 'B', 'all'], choices=('A', 'B', 'all'))
     p.add_argument('--untrained', type=int, default=8, help='seeds of the untrained floor')
+    p.add_argument('--device', default='auto', help='of the models')
     p.add_argument('--json', type=Path)
     a = p.parse_args(argv)
     from ecgclip.learner import load_pretrained
-    f, records, models = fixed(), read_records(a.data), [load_pretrained(c) for c in a.checkpoints]
+    f, records, models = fixed(), read_records(a.data), [load_pretrained(c, a.device) for c in a.checkpoints]
     print(f'{len(records)} records of {len(set(records.patients))} patients')
     out = dict(date=str(datetime.date.today()), records=len(records), patients=len(set(records.patients)), language=a.language, rare_below=f['rare_below'],
                halves={h: one_table(a.checkpoints, models, records, a.data, f, h, a.language, a.untrained) for h in a.half})
@@ -182,7 +183,7 @@ def train(argv):
     if minutes: began = time.perf_counter(); learn.fit_warmup_cosine(config.epochs); took = (time.perf_counter() - began)/60
     else: fit_run(learn, run, resume=run.is_dir()); took = sum(float(r['seconds']) for r in _rows(run/'history.csv'))/60
     learn.save_pretrained(out)
-    done = dict(steps=int(learn.train_iter), batch_size=config.batch_size, minutes=round(took, 1), date=str(datetime.date.today()), machine=machine())
+    done = dict(options=[o for o in argv if o != out], steps=int(learn.train_iter), batch_size=config.batch_size, minutes=round(took, 1), date=str(datetime.date.today()), machine=machine())
     Path(out, 'training.json').write_text(json.dumps(done, indent=1) + '\n', encoding='utf-8')
     shutil.rmtree(run, ignore_errors=True)
     print(f"{out}: {done['steps']} steps of {done['batch_size']} pairs in {done['minutes']} minutes")

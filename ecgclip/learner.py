@@ -104,7 +104,9 @@ def as_weights_need(
     folder = Path(list_pretrained().get(config.ecg_weights, config.ecg_weights))
     if not (folder/'config.json').is_file(): return config
     made = _load_json(folder, 'config.json').get('config', {})
-    return config.replace(ecg_args=made.get('ecg_args', {})) if made.get('ecg_encoder') == config.ecg_encoder else config
+    return config.replace(ecg_args=_not_compiled(made.get('ecg_args', {}))) if made.get('ecg_encoder') == config.ecg_encoder else config
+
+def _not_compiled(ecg_args): return {k: v for k, v in ecg_args.items() if k != 'compile'}
 
 def create_model(
     config:Config,      # settings of both towers
@@ -381,7 +383,8 @@ def load_pretrained(
     folder,        # written by `save_pretrained`, or a name of `list_pretrained()`, such as 'demo'
     device='cpu'   # as in `pick_device`
 )->ECGCLIP:        # in eval mode; `.config` and `.metrics` are attached
-    "A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Raises `CheckpointError` for damaged folders and other versions."
+    """A trained model from its folder: `encode_ecg(x)`, `encode_text(list of str)`. Its layers are not compiled, whatever training did: for many ECGs `compile_layers` may pay.
+    Raises `CheckpointError` for damaged folders and other versions."""
     if not Path(folder).is_dir() and str(folder) in list_pretrained(): folder = list_pretrained()[str(folder)]
     if not Path(folder).is_dir(): raise CheckpointError(folder, 'no such folder', f'Name a folder written by save_pretrained, such as .../best, or one of {", ".join(list_pretrained()) or "nothing"}, which come with the package.')
     d = _load_json(folder, 'config.json')
@@ -392,6 +395,7 @@ def load_pretrained(
     for p in Path(folder).rglob('*.json'): _load_json(p.parent, p.name)   # also those that are for people only: nothing but JSON is accepted
     try: config = Config.from_json(dict(d['config']))
     except (KeyError, TypeError, ValueError, ConfigError) as e: raise CheckpointError(folder, f'its settings are not those of this version ({e})', 'Load it with the version named in its versions.json.') from None
+    config = config.replace(ecg_args=_not_compiled(config.ecg_args))
     text = TextEncoder.from_folder(Path(folder)/'tokenizer', weights=False)
     with torch.random.fork_rng(devices=[]): model = create_model(config, text_encoder=text)  # the caller's random numbers stay
     _load_weights(folder, model)

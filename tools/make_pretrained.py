@@ -27,7 +27,7 @@ An ECG encoder (`{encoder}`, the signal of 12 leads, 10 s at 500 Hz, in mV) and 
 
 ## Figures
 
-Zero-shot ROC AUC on real records with Chinese prompts, 95 % patient bootstrap; the mean over classes with at least {rare} positives. Half B was scored twice, by a former recipe and by this one. Untrained: the same network with random weights. Other prompts: each class by the prompts of the others.
+Zero-shot ROC AUC on real records with Chinese prompts, 95 % patient bootstrap; the mean over classes with at least {rare} positives. Half B was scored three times, by two former recipes and by this one, of whose last changes it chose nothing. Untrained: the same network with random weights. Other prompts: each class by the prompts of the others.
 
 | records | classes | AUC | untrained | other prompts |
 | --- | --- | --- | --- | --- |

@@ -48,7 +48,13 @@ def timesformer():
     d = result('encoders'); n = d['numbers']; peak, step = n['peak_bytes'], n['training step']['seconds']
     return dict(step=f"{step['reference']/step['ours']:.2f}", memory=f"{peak['ours']/peak['reference']:.2f}", checkpointing=f"{peak['checkpointing']/peak['reference']:.2f}",
                 agree=f"{n['agreement']['outputs']:.0e}", weights=n['agreement']['weights'], encoders=len(list_encoders()), date=d['date'], machine=machine(d['machine']),
-                on_gpu=[t['measured'] for t in d['targets'] if 'GPU' in t['what'] and not t['measured'].startswith('unmeasured')])
+                on_gpu=on_gpu())
+
+def on_gpu():
+    "The TimeSformer beside the reference on a GPU, or nothing."
+    if not (root/'benchmarks'/'results'/'encoders_cuda.json').is_file(): return None
+    d = result('encoders_cuda'); n = d['numbers']; t, peak = n['training step']['seconds'], n['peak_bytes']
+    return dict(step=f"{t['reference']/t['ours']:.1f}", compiled=f"{t['reference']/t['compiled']:.1f}" if 'compiled' in t else None, memory=f"{peak['ours']/peak['reference']:.2f}", checkpointing=f"{peak['checkpointing']/peak['reference']:.2f}", gpu=d['machine']['gpu'], date=d['date'])
 
 def batch():
     d = result('batch'); s = d['memory']['steps'][0]
