@@ -65,8 +65,8 @@ def read_records(data):
     from ecgclip.data import read_record
     data, rows, patient = Path(data), [], {}
     if (data/'ptbxl').is_dir(): rows, patient = ptbxl_rows(data/'ptbxl')
-    for f in sorted(p.parent for p in data.glob('*/records.csv')): rows += challenge_rows(f, patient)
-    if not rows: sys.exit(f'{data}: neither ptbxl/ptbxl_database.csv nor FOLDER/records.csv')
+    for f in sorted(p.parent for p in data.glob('*/records.csv') if {'record', 'dx'} <= (_rows(p) or [{}])[0].keys()): rows += challenge_rows(f, patient)
+    if not rows: sys.exit(f'{data}: neither ptbxl/ptbxl_database.csv nor a FOLDER/records.csv with the columns record and dx. Name the folder of the public records.')
     ecgs, kept, seen = [], [], set()
     for path, who, codes in rows:
         x = read_record(path).signal
@@ -135,16 +135,17 @@ def one_table(checkpoints, models, records, data, f, half, language, untrained):
 
 def evaluate(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('checkpoints', nargs='+')
-    p.add_argument('--data', required=True)
+    p.add_argument('checkpoints', nargs='+', help='folders of checkpoints, or names such as demo')
+    p.add_argument('--data', required=True, help='folder of the public records')
     p.add_argument('--language', default='zh', choices=('zh', 'en'))
     p.add_argument('--half', nargs='+', default=['A', 'B', 'all'], choices=('A', 'B', 'all'))
     p.add_argument('--untrained', type=int, default=8, help='seeds of the untrained floor')
     p.add_argument('--device', default='auto', help='of the models')
-    p.add_argument('--json', type=Path)
+    p.add_argument('--json', type=Path, help='write the figures there')
     a = p.parse_args(argv)
     from ecgclip.learner import load_pretrained
-    f, records, models = fixed(), read_records(a.data), [load_pretrained(c, a.device) for c in a.checkpoints]
+    models = [load_pretrained(c, a.device) for c in a.checkpoints]
+    f, records = fixed(), read_records(a.data)
     print(f'{len(records)} records of {len(set(records.patients))} patients')
     out = dict(date=str(datetime.date.today()), records=len(records), patients=len(set(records.patients)), language=a.language, rare_below=f['rare_below'],
                halves={h: one_table(a.checkpoints, models, records, a.data, f, h, a.language, a.untrained) for h in a.half})
@@ -172,7 +173,7 @@ def train(argv):
     from ecgclip.data import sample_data
     from ecgclip.learner import fit_run, pretrain_learner
     from ecgclip.loaders import ecg_dataloaders
-    p = argparse.ArgumentParser('simulation.py train', description=train.__doc__)
+    p = argparse.ArgumentParser('simulation.py train', description=train.__doc__ + f' Without options: {Config.simulated().epochs} epochs of {Config.simulated().simulate:,} pairs, some 20 minutes with two CPU cores. The recipe is that of --preset simulated, from which the published values that the options name differ.')
     p.add_argument('out_folder', metavar='OUT')
     p.add_argument('--minutes', type=float, help='train so long; nothing means as many epochs as the settings say')
     add_config_options(p)

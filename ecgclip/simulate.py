@@ -12,6 +12,7 @@ __all__ = ['TYPICAL_AGE', 'EFFECTS', 'TERRITORIES', 'GROUPS', 'SINUS', 'ECTOPIC'
 # %% ../nbs/03_simulate.ipynb #0a710177
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import combinations
 
@@ -1161,6 +1162,7 @@ class Simulated:
     ):
         "Draw the first ECGs on the clinical grid, each above its report."
         from ecgclip.gallery import draw_ecgs
+        if not len(self) or max_n < 1: raise ConfigError('show', f'{len(self)} ECGs, {max_n} asked for', 'There is nothing to draw.')
         n = min(max_n, len(self))
         draw_ecgs(self.signals[:n], captions=self.reports[:n], columns=min(columns, n), path=path)
 
@@ -1249,12 +1251,18 @@ def _mirror(c):
 
 def _mirrored(c, wiring): return wiring@np.diag([-1., .6, 1, 1, 1, .8, .6, .4]) if c.options.get('mirror') else wiring
 
+def _like(name):
+    "A question for names that are like a known one."
+    near = get_close_matches(str(name).upper(), EFFECTS, 3, .7)
+    return f'Do you mean {" or ".join(near)}? ' if near else ''
+
 def _wanted(findings, rng):
     "Names (with severities) as a dictionary; raises `ConfigError` for one that cannot be simulated."
     if isinstance(findings, str): findings = [findings]
+    if not isinstance(findings, Mapping) and not all(isinstance(k, str) for k in findings): raise ConfigError('findings', f'{findings!r} is no list of names', "Give names, such as ['AF', 'LVH'], or {'AF': 0.5}.")
     d = dict(findings) if isinstance(findings, Mapping) else {k: float(rng.beta(1.3, 1.5)) for k in findings}
     for k in d:
-        if k not in EFFECTS: raise ConfigError('findings', f'{k!r} cannot be simulated', f'Give some of {", ".join(EFFECTS)}.')
+        if k not in EFFECTS: raise ConfigError('findings', f'{k!r} cannot be simulated', f'{_like(k)}Give some of {", ".join(EFFECTS)}.')
     for a, b in combinations(d, 2):
         if _bars(EFFECTS[a], EFFECTS[b]): raise ConfigError('findings', f'{a} and {b} cannot go together', 'Leave one of them out.')
     order = list(GROUPS)
@@ -1265,7 +1273,7 @@ def simulate(
     seed:int=0,         # of every random choice
     *,
     language:str='zh',  # of the reports: 'zh', 'en', or 'both' for a mixture
-    findings=None,      # names of `EFFECTS` that each ECG shall have, perhaps with a severity each; nothing means a draw for each
+    findings=None,      # causes, names of `EFFECTS`, that each heart shall have, perhaps with a severity each; what comes of them is measured, and so named or not. Nothing means a draw for each
     recording=True,     # as a device stores it; False gives the clean leads
     detail:str='report', # 'report' varies all that reports vary in; 'full' states every finding; 'headline' the one main conclusion
     start:int=0,        # the first record
@@ -1274,7 +1282,9 @@ def simulate(
 )->Simulated:
     """ECGs of 10 s with reports and the truth. Record `i` of a seed is the same however many are asked for, and by however many workers.
 
-    Raises `ConfigError` for a finding that cannot be simulated, or an unknown language or detail."""
+    Raises `ConfigError` for a finding that cannot be simulated, an unknown language or detail, or numbers out of range."""
+    for name, v, least in (('n', n, 0), ('seed', seed, 0), ('start', start, 0), ('fs', fs, 1)):
+        if not isinstance(v, (int, np.integer)) or v < least: raise ConfigError(name, f'{v!r} is not a whole number from {least} on', 'Correct it.')
     for name, v, known in (('language', language, ('zh', 'en', 'both')), ('detail', detail, ('report', 'full', 'headline'))):
         if v not in known: raise ConfigError(name, f'{v!r} is not known', f'Give one of {", ".join(known)}.')
     out = Simulated(np.empty((n, len(LEADS), int(fs*N_SAMPLES/FS)), np.float32), [], [], [])
@@ -1325,11 +1335,12 @@ def _edge(v, k, step, limit, quiet):
     return k
 
 def measure(
-    signal,  # `(12,N)` mV, clean or well recorded
+    signal,  # `(12,N)` mV
     fs=FS    # samples a second
 )->dict:     # HR in bpm; PR, QRS, QT and QTc (Fridericia) in ms; axis in degrees; voltages in mV; None for what is not there
-    "Rate, intervals, axis and voltages of an ECG, measured on its median beat."
+    """Rate, intervals, axis and voltages of an ECG, measured on its median beat. The PR interval is that of what looks like a P wave, which in fibrillation there is none. Raises `ConfigError` for other shapes."""
     x = np.asarray(signal, float)
+    if x.ndim != 2 or len(x) != len(LEADS) or x.shape[1] < 2*fs: raise ConfigError('signal', f'shape {x.shape}', 'Give the twelve leads of one ECG, (12, N) in mV, of two seconds or more.')
     at = find_qrs(x, fs)
     out = dict.fromkeys(('HR', 'PR', 'QRS', 'QT', 'QTc', 'axis', 'sokolow', 'cornell'))
     if len(at) > 1: out['HR'] = float(60*fs/np.diff(at).mean())
@@ -1337,8 +1348,9 @@ def measure(
     if b is None: return out
     v, ms = _speed(b, fs), 1000/fs
     k = int(.42*fs) - int(.08*fs) + int(v[int(.34*fs):int(.50*fs)].argmax())
-    limit = max(.035*v.max(), .002)
-    on, off = _edge(v, k, -1, limit, 5), _edge(v, k, 1, max(.08*v.max(), .005), 5)
+    noise = min(2*np.quantile(v, .25), .25*v.max())
+    on, off = _edge(v, k, -1, max(.035*v.max(), .002, noise), 5), _edge(v, k, 1, max(.08*v.max(), .005, noise), 5)
+    if on <= k - .15*fs or off >= k + .2*fs: return out   # it has no end: noise, or no QRS complex
     b = b - b[:, max(on-4, 0):on+1].mean(1, keepdims=True)
     q, r, s = b[:, on:off+1], b[:, on:off+1].max(1), -b[:, on:off+1].min(1)
     area = q.sum(1)
