@@ -340,9 +340,10 @@ def rows(d):
         yield f'conversion, {preset}: differs from pyts as the torch path does', '; '.join(f'{b}: at most {max(a["gramian"], a["transitions"]):.0e}, pixels beyond 5e-5 {a["share_beyond_5e5"]:.0e}' for b, a in o['agreement'].items())
     if c:
         yield 'compiled code is cached', f'first images after {c["first images, s"]["compiling"]} s, after {c["first images, s"]["from_cache"]} s from the cache'
-    on_gpu = ', '.join(f'{name} {t["float16"]} ms an ECG in half precision, {t["float32"]} in single' for name, t in g.items() if name in PRESETS) + f' ({g["about"]["machine"]["device"]})' if g else 'unmeasured: no GPU was there'
-    yield 'conversion on a GPU', on_gpu
-    yield 'conversion on a GPU: at most 2 % of the training step', share_of_step(g, p)
+    if c or g:
+        on_gpu = ', '.join(f'{name} {t["float16"]} ms an ECG in half precision, {t["float32"]} in single' for name, t in g.items() if name in PRESETS) + f' ({g["about"]["machine"]["device"]})' if g else 'unmeasured: no GPU was there'
+        yield 'conversion on a GPU', on_gpu
+        yield 'conversion on a GPU: at most 2 % of the training step', share_of_step(g, p)
     if e:
         for k, o in e['demo, ms an ECG'].items(): yield f'demo, forward and backward of the {k}', ', '.join(f'{w} {t} ms' for w, t in o.items())
         for k, o in e.items():

@@ -175,7 +175,7 @@ def _(c, s): _without(c, 'right'); c.heart.slow = .066 - .022*s; c.heart.septal 
 def _(c, s):
     _later(c, ['right'], 3 + 13*s, .85); _turn(c, -c.rng.uniform(0, .35))
     goal, right, size = np.exp(c.rng.uniform(np.log(.07), np.log(.3 + .4*s))), KIND == RV, 1.
-    for _ in range(4):   # more of the right ventricle, or later: the second R wave of real ones was .1 to .6 mV
+    for _ in range(4):   # more of the right ventricle, or later: in seven real ECGs (half A, by eye) the second R wave was .1 to .6 mV
         late, k = _late_r(c), size
         if late < .5*goal: _later(c, ['right'], 5); size = min(size*1.15, 1.4)
         else: size = float(np.clip(size*(1 + .7*(goal - late)/late), .2, 1.4))
@@ -1338,7 +1338,7 @@ def measure(
     signal,  # `(12,N)` mV
     fs=FS    # samples a second
 )->dict:     # HR in bpm; PR, QRS, QT and QTc (Fridericia) in ms; axis in degrees; voltages in mV; None for what is not there
-    """Rate, intervals, axis and voltages of an ECG, measured on its median beat. The PR interval is that of what looks like a P wave, which in fibrillation there is none. Raises `ConfigError` for other shapes."""
+    """Rate, intervals, axis and voltages of an ECG, measured on its median beat. The PR interval is that of what looks like a P wave, also where there is none, as in fibrillation. Raises `ConfigError` for other shapes."""
     x = np.asarray(signal, float)
     if x.ndim != 2 or len(x) != len(LEADS) or x.shape[1] < 2*fs: raise ConfigError('signal', f'shape {x.shape}', 'Give the twelve leads of one ECG, (12, N) in mV, of two seconds or more.')
     at = find_qrs(x, fs)
